@@ -1,0 +1,47 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+)
+
+// gateTime bounds the slower of the two runs of the determinism gate.
+const gateTime = 10 * time.Second
+
+// Gate is the determinism gate: it runs a task under wazero's compiler and
+// under its interpreter and returns an error if their outputs differ. The gate
+// opens without a verdict when the task fails or when the interpreter, tens of
+// times slower, does not end within a bound.
+func Gate(ctx context.Context, c Config, t Task) error {
+	fast, ok := gateRun(ctx, c, t)
+	if !ok {
+		return nil
+	}
+	c.Interpreter = true
+	slow, ok := gateRun(ctx, c, t)
+	if !ok {
+		return nil
+	}
+	return compare(t.Module.ID, fast, slow)
+}
+
+func compare(id ID, fast, slow []byte) error {
+	if bytes.Equal(fast, slow) {
+		return nil
+	}
+	at := 0
+	for at < min(len(fast), len(slow)) && fast[at] == slow[at] {
+		at++
+	}
+	return fmt.Errorf("module %s is not deterministic: two engines gave different outputs for the same input, from byte %d on", id, at)
+}
+
+func gateRun(ctx context.Context, c Config, t Task) ([]byte, bool) {
+	x := NewExecutor(c)
+	defer x.Close()
+	t.Time = gateTime
+	o := runOn(ctx, x, t)
+	return o.Output, o.Failure == nil
+}

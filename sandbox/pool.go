@@ -1,0 +1,92 @@
+package sandbox
+
+import (
+	"context"
+	"sync"
+)
+
+// A Pool shares a number of executors between callers.
+type Pool struct {
+	config Config
+	free   chan *Executor
+	mu     sync.Mutex
+	ready  map[ID]*compiled
+}
+
+type compiled struct {
+	done chan struct{}
+	err  error
+}
+
+// NewPool starts a pool of n executors.
+func NewPool(n int, c Config) *Pool {
+	p := &Pool{config: c, free: make(chan *Executor, n), ready: map[ID]*compiled{}}
+	for range n {
+		p.free <- NewExecutor(c)
+	}
+	return p
+}
+
+// Run runs one task as soon as an executor is free. Its outcome is a Crash if
+// ctx ends first.
+func (p *Pool) Run(ctx context.Context, t Task) Outcome {
+	if err := p.Compile(ctx, t.Module); err != nil {
+		return Outcome{Failure: &Failure{Load, err.Error()}}
+	}
+	select {
+	case x := <-p.free:
+		defer func() { p.free <- x }()
+		return runOn(ctx, x, t)
+	case <-ctx.Done():
+		return cancelled
+	}
+}
+
+func runOn(ctx context.Context, x *Executor, t Task) Outcome {
+	got := make(chan Outcome, 1)
+	cancel := x.Submit(t, func(o Outcome) { got <- o })
+	select {
+	case o := <-got:
+		return o
+	case <-ctx.Done():
+		cancel()
+		return <-got
+	}
+}
+
+// Compile makes sure that a module compiles, once however many ask for it; the
+// executors then take the machine code from the cache on disk.
+func (p *Pool) Compile(ctx context.Context, m Module) error {
+	p.mu.Lock()
+	c, started := p.ready[m.ID]
+	if !started {
+		c = &compiled{done: make(chan struct{})}
+		p.ready[m.ID] = c
+		go p.compile(m, c)
+	}
+	p.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *Pool) compile(m Module, c *compiled) {
+	defer close(c.done)
+	x := <-p.free
+	defer func() { p.free <- x }()
+	if c.err = x.Load(m); c.err != nil {
+		p.mu.Lock()
+		delete(p.ready, m.ID) // it may have been the machine's fault
+		p.mu.Unlock()
+	}
+}
+
+// Close kills every executor, once their tasks are over.
+func (p *Pool) Close() {
+	for range cap(p.free) {
+		(<-p.free).Close()
+	}
+}

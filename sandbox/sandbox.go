@@ -1,0 +1,106 @@
+// Package sandbox runs programs: WASI preview 1 commands, deterministically,
+// in a child process that can be killed.
+//
+// The same bytes and the same input give the same output on every machine. A
+// program computes and nothing else: it has its arguments, one input on stdin,
+// stdout and stderr; no files, no network, no environment. Randomness is a
+// generator seeded from the module, the stage and the input; the clocks are
+// virtual. docs/programs.md states the rules that every engine must follow.
+//
+// A task runs in an [Executor], a child process of the same binary, because a
+// kill stops any program at once and costs nothing while it behaves. A [Pool]
+// shares some executors between many callers.
+package sandbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Limits that hold for every task unless a caller sets its own.
+const (
+	DefaultTime   = 60 * time.Second // of running, not of waiting
+	DefaultOutput = 16 << 20         // bytes on stdout
+	MaxStderr     = 64 << 10         // bytes on stderr that are kept; more is dropped
+	MaxModule     = 32 << 20         // bytes of a module
+	MaxMemory     = 512 << 20        // bytes of linear memory, patched into every module
+)
+
+// An ID names a module: the SHA-256 of its published bytes, in hexadecimal.
+type ID string
+
+// Hash gives the ID of bytes.
+func Hash(data []byte) ID {
+	sum := sha256.Sum256(data)
+	return ID(hex.EncodeToString(sum[:]))
+}
+
+// ParseID checks that s is a SHA-256 in lower-case hexadecimal.
+func ParseID(s string) (ID, error) {
+	if b, err := hex.DecodeString(s); err != nil || len(b) != sha256.Size || s != strings.ToLower(s) {
+		return "", fmt.Errorf("%q is not a module id: it takes 64 hexadecimal digits, the SHA-256 of the module", s)
+	}
+	return ID(s), nil
+}
+
+// A Module is a published module on this machine's disk.
+type Module struct {
+	ID   ID     `cbor:"1,keyasint"`
+	Path string `cbor:"2,keyasint"`
+}
+
+// A Task is one run of a module.
+type Task struct {
+	Module Module `cbor:"1,keyasint"`
+	// Args are the arguments after argv[0]; a stage is the first.
+	Args  []string `cbor:"2,keyasint,omitempty"`
+	Input []byte   `cbor:"3,keyasint,omitempty"`
+	// Time and Output bound the run; zero means the default.
+	Time   time.Duration `cbor:"4,keyasint,omitempty"`
+	Output int           `cbor:"5,keyasint,omitempty"`
+}
+
+// A Kind says in which way a run failed.
+type Kind string
+
+// The ways to fail. All but Crash and Module are the program's own doing.
+const (
+	Exit   Kind = "exit"   // it exited with a code other than 0
+	Trap   Kind = "trap"   // the engine stopped it: unreachable, out of bounds, stack overflow…
+	Time   Kind = "time"   // it ran past its time
+	Output Kind = "output" // it wrote more than it may
+	Crash  Kind = "crash"  // its executor died; the machine's fault as far as anybody knows
+	Load   Kind = "module" // the module could not be loaded or compiled
+)
+
+// A Failure is why a run has no output. It is an error.
+type Failure struct {
+	Kind    Kind   `cbor:"1,keyasint" json:"kind"`
+	Message string `cbor:"2,keyasint" json:"message"`
+}
+
+func (f *Failure) Error() string { return f.Message }
+
+// An Outcome is what became of a task.
+type Outcome struct {
+	Output  []byte        `cbor:"1,keyasint,omitempty"`
+	Stderr  []byte        `cbor:"2,keyasint,omitempty"`
+	Failure *Failure      `cbor:"3,keyasint,omitempty"`
+	Took    time.Duration `cbor:"4,keyasint"` // of running, without any waiting
+}
+
+// Err gives the failure as an error, nil if there is none, with the last line
+// the program wrote to stderr.
+func (o Outcome) Err() error {
+	if o.Failure == nil {
+		return nil
+	}
+	if text := strings.TrimSpace(string(o.Stderr)); text != "" {
+		lines := strings.Split(text, "\n")
+		return fmt.Errorf("%w: %s", o.Failure, lines[0])
+	}
+	return o.Failure
+}

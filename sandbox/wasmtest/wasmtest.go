@@ -1,0 +1,219 @@
+// Package wasmtest assembles small WASI commands for tests and benchmarks, as
+// small as a C compiler makes them, so that neither needs a C compiler.
+package wasmtest
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Instructions and types: WebAssembly Core Specification 2.0, section 5.
+const (
+	i32, i64 = 0x7f, 0x7e
+
+	opUnreachable = 0x00
+	opBlock       = 0x02
+	opLoop        = 0x03
+	opEnd         = 0x0b
+	opBr          = 0x0c
+	opBrIf        = 0x0d
+	opCall        = 0x10
+	opDrop        = 0x1a
+	opLoad        = 0x28
+	opStore       = 0x36
+	opGrow        = 0x40
+	opConst       = 0x41
+	opConst64     = 0x42
+	opEqz         = 0x45
+	opAdd         = 0x6a
+
+	empty = 0x40 // block type
+)
+
+// The functions that every module here imports, by index.
+const (
+	fdRead = iota
+	fdWrite
+	procExit
+	randomGet
+	clockGet
+	poll
+	imports // their number; the module's own functions come after
+)
+
+var imported = []struct {
+	name    string
+	params  []byte
+	results []byte
+}{
+	{"fd_read", []byte{i32, i32, i32, i32}, []byte{i32}},
+	{"fd_write", []byte{i32, i32, i32, i32}, []byte{i32}},
+	{"proc_exit", []byte{i32}, nil},
+	{"random_get", []byte{i32, i32}, []byte{i32}},
+	{"clock_time_get", []byte{i32, i64, i32}, []byte{i32}},
+	{"poll_oneoff", []byte{i32, i32, i32, i32}, []byte{i32}},
+}
+
+// Memory layout of the modules: an I/O vector at 0 and 4, the number of bytes
+// moved at 8, a clock or a subscription from 16 on, the buffer after that.
+const (
+	vecAt   = 0
+	vecLen  = 4
+	moved   = 8
+	scratch = 16
+	buffer  = 1024
+	bufSize = 60 << 10
+)
+
+// Echo copies stdin to stdout.
+func Echo() []byte {
+	return Module(1, loop(read(),
+		c(moved), load(), opEqz, opBrIf, 1, // nothing read: the end
+		c(vecLen), c(moved), load(), opStore, 2, 0, // write as much as was read
+		write(1)))
+}
+
+// Exit writes the text to stderr and exits with a code.
+func Exit(code int, text string) []byte {
+	return Module(1, put(buffer, text), vec(buffer, len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,
+		c(code), opCall, procExit)
+}
+
+// Trap executes unreachable.
+func Trap() []byte { return Module(1, opUnreachable) }
+
+// Spin loops for ever.
+func Spin() []byte { return Module(1, opLoop, empty, opBr, 0, opEnd) }
+
+// Flood writes to stdout for ever.
+func Flood() []byte { return Module(1, vec(buffer, bufSize), opLoop, empty, write(1), opBr, 0, opEnd) }
+
+// Hog grows its memory by 1 MiB at a time until that fails, then writes how
+// many pages it got as four bytes, little endian.
+func Hog() []byte {
+	grow := []byte{opConst, 16, opGrow, 0, opConst, 0x7f, 0x46, opBrIf, 1, opBr, 0} // 0x46: i32.eq
+	return Module(1, opBlock, empty, opLoop, empty, grow, opEnd, opEnd,
+		c(buffer), []byte{0x3f, 0}, opStore, 2, 0, vec(buffer, 4), write(1))
+}
+
+// Recurse calls itself without end.
+func Recurse() []byte { return Module(1, opCall, imports) }
+
+// Random writes n bytes of randomness.
+func Random(n int) []byte {
+	return Module(1, call(randomGet, c(buffer), c(n)), opDrop, vec(buffer, n), write(1))
+}
+
+// Clocks writes four readings of eight bytes each: the wall clock twice, then
+// the monotonic clock, a sleep of sleepNs, and the monotonic clock again.
+func Clocks(sleepNs int64) []byte {
+	read := func(id, i int) []byte {
+		return cat(call(clockGet, c(id), []byte{opConst64, 0}, c(buffer+8*i)), opDrop)
+	}
+	timeout := append([]byte{opConst64}, sleb(sleepNs)...)
+	return Module(1, read(0, 0), read(0, 1), read(1, 2),
+		c(scratch+16), opConst, 1, opStore, 2, 0, // subscription: clock 1 …
+		c(scratch+24), timeout, 0x37, 3, 0, // … in sleepNs (i64.store)
+		call(poll, c(scratch), c(512), c(1), c(moved)), opDrop,
+		read(1, 3), vec(buffer, 32), write(1))
+}
+
+// Import imports one function of another module, and does nothing with it.
+func Import(module, name string) []byte {
+	return assemble(1, module, name, []byte{opEnd})
+}
+
+// Module assembles a command with so many pages of memory whose _start has the
+// given code: bytes, ints and byte slices.
+func Module(pages int, code ...any) []byte {
+	return assemble(pages, "", "", append(cat(code...), opEnd))
+}
+
+func assemble(pages int, module, name string, code []byte) []byte {
+	types, imps := [][]byte{{0x60, 0, 0}}, [][]byte(nil)
+	for i, f := range imported {
+		types = append(types, cat(0x60, vector(f.params), vector(f.results)))
+		imps = append(imps, cat(text("wasi_snapshot_preview1"), text(f.name), 0, i+1))
+	}
+	if module != "" { // in the place of the last one, so that the indexes hold
+		imps[len(imps)-1] = cat(text(module), text(name), 0, len(imps))
+	}
+	out := []byte("\x00asm\x01\x00\x00\x00")
+	for _, s := range []struct {
+		id   byte
+		body []byte
+	}{
+		{1, vectors(types)},
+		{2, vectors(imps)},
+		{3, []byte{1, 0}},
+		{5, cat(1, 0, uleb(pages))},
+		{7, vectors([][]byte{cat(text("memory"), 2, 0), cat(text("_start"), 0, imports)})},
+		{10, vectors([][]byte{vector(append([]byte{0}, code...))})},
+	} {
+		out = append(append(out, s.id), vector(s.body)...)
+	}
+	return out
+}
+
+func loop(body ...any) []byte {
+	return cat(opBlock, empty, opLoop, empty, cat(body...), opBr, 0, opEnd, opEnd)
+}
+
+func read() []byte {
+	return cat(vec(buffer, bufSize), call(fdRead, c(0), c(vecAt), c(1), c(moved)), opDrop)
+}
+
+// write writes what the vector points at.
+func write(fd int) []byte {
+	return cat(call(fdWrite, c(fd), c(vecAt), c(1), c(moved)), opDrop)
+}
+
+func vec(at, n int) []byte {
+	return cat(c(vecAt), c(at), opStore, 2, 0, c(vecLen), c(n), opStore, 2, 0)
+}
+
+func put(at int, s string) []byte {
+	var out []byte
+	for i := range len(s) {
+		out = cat(out, c(at+i), c(int(s[i])), 0x3a, 0, 0) // i32.store8
+	}
+	return out
+}
+
+func load() []byte                { return []byte{opLoad, 2, 0} }
+func c(v int) []byte              { return append([]byte{opConst}, sleb(int64(v))...) }
+func text(s string) []byte        { return vector([]byte(s)) }
+func vector(b []byte) []byte      { return append(uleb(len(b)), b...) }
+func uleb(v int) []byte           { return binary.AppendUvarint(nil, uint64(v)) }
+func call(f int, a ...any) []byte { return append(cat(a...), opCall, byte(f)) }
+
+func vectors(items [][]byte) []byte {
+	return append(uleb(len(items)), slices.Concat(items...)...)
+}
+
+func sleb(v int64) (out []byte) {
+	for {
+		b := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
+			return append(out, b)
+		}
+		out = append(out, b|0x80)
+	}
+}
+
+func cat(parts ...any) (out []byte) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case int:
+			out = append(out, byte(p))
+		case byte:
+			out = append(out, p)
+		case []byte:
+			out = append(out, p...)
+		default:
+			panic("wasmtest: code is bytes, ints and byte slices")
+		}
+	}
+	return out
+}
