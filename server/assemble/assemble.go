@@ -1,0 +1,323 @@
+// Package assemble puts the parts of a job together while they arrive: it
+// keeps them in a file, reduces neighbours as soon as they are complete, and
+// makes the artefact of all of them or of what there is so far.
+package assemble
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"potluck/contract"
+	"potluck/server/program"
+)
+
+// fanIn is how many parts are reduced to one at a time.
+const fanIn = 32
+
+// A Plan says what is made of the parts of a job.
+type Plan struct {
+	Program program.Program
+	Params  []byte
+	Collect contract.Collect
+	Tasks   int
+}
+
+// An Assembly is the parts of one job, complete or not. Its methods may be
+// called from any goroutine.
+type Assembly struct {
+	plan   Plan
+	run    program.Runner
+	parts  *spool // of CBOR pairs: the record, the output
+	nodes  *spool // reduced parts, numbered level by level
+	levels []level
+	ctx    context.Context //nolint:containedctx // its life is the assembly's: it ends the background reducing
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+	turn   chan struct{} // bounds the reducing that goes on at a time
+
+	mu    sync.Mutex
+	count int
+	err   error // why reducing failed
+}
+
+// A level of the reduce tree; level 0 is over the parts themselves. A node of
+// a level covers fanIn neighbours of the one below.
+type level struct {
+	below, size, first int // number of nodes below and here; number of the first node here
+	missing            []uint8
+}
+
+type entry struct {
+	_      struct{} `cbor:",toarray"`
+	Record Record
+	Output []byte
+}
+
+// New starts an assembly with its files in dir, the system's place if that is "".
+func New(plan Plan, run program.Runner, dir string) (*Assembly, error) {
+	a := &Assembly{plan: plan, run: run, turn: make(chan struct{}, 2)}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	var err error
+	if a.parts, err = newSpool(dir, plan.Tasks); err != nil {
+		return nil, err
+	}
+	if !plan.Program.Has(contract.Reduce) {
+		return a, nil
+	}
+	nodes := 0
+	for below := plan.Tasks; below > 1 || nodes == 0; {
+		l := level{below: below, size: (below + fanIn - 1) / fanIn, first: nodes}
+		l.missing = make([]uint8, l.size)
+		for i := range l.missing {
+			l.missing[i] = uint8(min(fanIn, below-i*fanIn))
+		}
+		a.levels = append(a.levels, l)
+		nodes += l.size
+		below = l.size
+	}
+	if a.nodes, err = newSpool(dir, nodes); err != nil {
+		a.parts.close()
+	}
+	return a, err
+}
+
+// Add takes the output of a task and who computed it. A second one for the same
+// task is ignored.
+func (a *Assembly) Add(r Record, output []byte) error {
+	data, err := cbor.Marshal(entry{Record: r, Output: output})
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.parts.has(r.Task) {
+		return nil
+	}
+	if err := a.parts.put(r.Task, data); err != nil {
+		return err
+	}
+	a.count++
+	a.ready(0, r.Task/fanIn)
+	return nil
+}
+
+// ready notes that one of the inputs of a node is there and reduces the node
+// in the background when it was the last. The lock is held.
+func (a *Assembly) ready(lv, node int) {
+	if lv == len(a.levels) {
+		return
+	}
+	l := &a.levels[lv]
+	if l.missing[node]--; l.missing[node] == 0 {
+		a.wait.Add(1)
+		go a.reduce(lv, node)
+	}
+}
+
+func (a *Assembly) reduce(lv, node int) {
+	defer a.wait.Done()
+	a.turn <- struct{}{}
+	defer func() { <-a.turn }()
+	part, err := a.reduceNode(a.ctx, lv, node)
+	if err == nil {
+		err = a.nodes.put(a.levels[lv].first+node, part)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		a.err = errors.Join(a.err, err)
+		return
+	}
+	a.ready(lv+1, node/fanIn)
+}
+
+// reduceNode reduces what there is of a node's inputs.
+func (a *Assembly) reduceNode(ctx context.Context, lv, node int) ([]byte, error) {
+	l := a.levels[lv]
+	var parts [][]byte
+	for i := node * fanIn; i < min((node+1)*fanIn, l.below); i++ {
+		part, err := a.below(ctx, lv, i)
+		if errors.Is(err, errAbsent) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+	}
+	switch len(parts) {
+	case 0:
+		return nil, errAbsent
+	case 1:
+		return parts[0], nil
+	}
+	return a.plan.Program.Reduce(ctx, a.run, parts)
+}
+
+// below gives input i of a level: a part, a finished node, or what there is of
+// an unfinished one.
+func (a *Assembly) below(ctx context.Context, lv, i int) ([]byte, error) {
+	if lv == 0 {
+		_, output, err := a.part(i)
+		return output, err
+	}
+	node, err := a.nodes.get(a.levels[lv-1].first + i)
+	if errors.Is(err, errAbsent) {
+		return a.reduceNode(ctx, lv-1, i)
+	}
+	return node, err
+}
+
+func (a *Assembly) part(task int) (Record, []byte, error) {
+	data, err := a.parts.get(task)
+	if err != nil {
+		return Record{}, nil, err
+	}
+	var e entry
+	err = cbor.Unmarshal(data, &e)
+	return e.Record, e.Output, err
+}
+
+// Count is how many parts there are.
+func (a *Assembly) Count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.count
+}
+
+// Record gives the record and output of a task; ok is false while it has none.
+func (a *Assembly) Record(task int) (r Record, output []byte, ok bool, err error) {
+	r, output, err = a.part(task)
+	if errors.Is(err, errAbsent) {
+		return r, nil, false, nil
+	}
+	return r, output, err == nil, err
+}
+
+// ErrNothing says that there is no part yet to make an artefact of.
+var ErrNothing = errors.New("no task is done yet")
+
+// Write writes the artefact to w: the final one when all parts are there, else
+// what can be made of those that are.
+func (a *Assembly) Write(ctx context.Context, w io.Writer) error {
+	count := a.Count()
+	if count == 0 {
+		return ErrNothing
+	}
+	if count == a.plan.Tasks {
+		a.wait.Wait()
+	}
+	a.mu.Lock()
+	err := a.err
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if a.levels == nil && !a.plan.Program.Has(contract.Render) {
+		return a.collect(w)
+	}
+	part, err := a.root(ctx)
+	if err != nil {
+		return err
+	}
+	artefact, err := a.plan.Program.Render(ctx, a.run, a.plan.Params, part)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(artefact)
+	return err
+}
+
+// root is the one part that render gets.
+func (a *Assembly) root(ctx context.Context) ([]byte, error) {
+	if top := len(a.levels); top > 0 {
+		return a.below(ctx, top, 0)
+	}
+	var all []byte
+	for i := range a.plan.Tasks {
+		_, output, ok, err := a.Record(i)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			all = append(all, output...)
+		}
+		if len(all) > program.MaxInputs {
+			return nil, fmt.Errorf("the parts of the job have more than %d bytes together: too much to render", program.MaxInputs)
+		}
+	}
+	return all, nil
+}
+
+// collect writes the outputs in the order of their tasks.
+func (a *Assembly) collect(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 256<<10)
+	c := collector{Writer: out, how: a.plan.Collect}
+	for i := range a.plan.Tasks {
+		r, output, ok, err := a.Record(i)
+		if err == nil && ok {
+			err = c.add(r, output)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.end(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+type collector struct {
+	*bufio.Writer
+	how   contract.Collect
+	began bool
+}
+
+func (c *collector) add(r Record, output []byte) error {
+	if c.how == contract.Concat || c.how == "" {
+		_, err := c.Write(output)
+		return err
+	}
+	line, err := object(r, output)
+	if err != nil {
+		return err
+	}
+	if c.how == contract.JSON {
+		before := ",\n"
+		if !c.began {
+			before = "[\n"
+		}
+		_, _ = c.WriteString(before) // an error shows at the next write
+	}
+	c.began = true
+	_, err = c.Write(line)
+	if err == nil && c.how == contract.NDJSON {
+		err = c.WriteByte('\n')
+	}
+	return err
+}
+
+func (c *collector) end() error {
+	if c.how != contract.JSON {
+		return nil
+	}
+	_, err := c.WriteString("\n]\n")
+	return err
+}
+
+// Close frees the files and ends what goes on in the background.
+func (a *Assembly) Close() {
+	a.cancel()
+	a.wait.Wait()
+	a.parts.close()
+	if a.nodes != nil {
+		a.nodes.close()
+	}
+}

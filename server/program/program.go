@@ -1,0 +1,149 @@
+// Package program knows what a program is to the server: its stages run in the
+// sandbox, its parameters checked, and the built-in splitters and ways to
+// collect that make a job of any plain WASI command.
+package program
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"potluck/contract"
+	"potluck/sandbox"
+)
+
+// Limits on what a job may be made of; see docs/operations.md.
+const (
+	MaxTasks  = 10_000_000
+	MaxInputs = 256 << 20 // bytes of all inputs of a job
+	MaxInput  = 16 << 20  // bytes of one input
+	maxAnswer = 64 << 10  // bytes of a manifest
+)
+
+// The time that the stages on the server may take.
+const (
+	describeTime = 10 * time.Second
+	stageTime    = 5 * time.Minute
+)
+
+// A Runner runs tasks: a sandbox.Pool.
+type Runner interface {
+	Run(ctx context.Context, t sandbox.Task) sandbox.Outcome
+}
+
+// A Program is a published module and what it says of itself. A plain program
+// says nothing: its Manifest is nil.
+type Program struct {
+	Module   sandbox.Module
+	Manifest *contract.Manifest
+}
+
+// Describe asks a module for its manifest. A module that answers nothing
+// useful is a plain program; one that does answer, but breaks the contract, is
+// an error. A module that cannot be compiled is an error too.
+func Describe(ctx context.Context, run Runner, m sandbox.Module) (*contract.Manifest, error) {
+	o := run.Run(ctx, sandbox.Task{
+		Module: m, Args: []string{string(contract.Describe)}, Time: describeTime, Output: maxAnswer,
+	})
+	if o.Failure != nil && o.Failure.Kind == sandbox.Load {
+		return nil, o.Failure
+	}
+	var probe struct {
+		Contract *int `json:"contract"`
+	}
+	if o.Failure != nil || json.Unmarshal(o.Output, &probe) != nil || probe.Contract == nil {
+		return nil, nil //nolint:nilnil // a plain program has no manifest
+	}
+	return contract.ParseManifest(o.Output)
+}
+
+// Has says whether the program answers to a stage. A plain program has only map.
+func (p *Program) Has(s contract.Stage) bool {
+	if p.Manifest == nil {
+		return s == contract.Map
+	}
+	return p.Manifest.Has(s)
+}
+
+// MapArgs are the arguments that a task of a job runs with; a plain program
+// takes those the submitter chose.
+func (p *Program) MapArgs(chosen []string) []string {
+	if p.Manifest == nil {
+		return chosen
+	}
+	return []string{string(contract.Map)}
+}
+
+// Split runs the split stage and gives each input to yield, which may stop it
+// with an error.
+func (p *Program) Split(ctx context.Context, run Runner, params []byte, yield func([]byte) error) error {
+	out, err := p.stage(ctx, run, contract.Split, params, MaxInputs)
+	if err != nil {
+		return err
+	}
+	for record, err := range contract.Records(out) {
+		if err == nil {
+			err = yield(record)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reduce runs the reduce stage over parts in the order of their tasks.
+func (p *Program) Reduce(ctx context.Context, run Runner, parts [][]byte) ([]byte, error) {
+	var input []byte
+	for _, part := range parts {
+		input = contract.AppendRecord(input, part)
+	}
+	return p.stage(ctx, run, contract.Reduce, input, MaxInputs)
+}
+
+// Render runs the render stage, or gives the part as it is if there is none.
+func (p *Program) Render(ctx context.Context, run Runner, params, part []byte) ([]byte, error) {
+	if !p.Has(contract.Render) {
+		return part, nil
+	}
+	return p.stage(ctx, run, contract.Render, contract.AppendRecord(contract.AppendRecord(nil, params), part), MaxInputs)
+}
+
+func (p *Program) stage(ctx context.Context, run Runner, s contract.Stage, input []byte, limit int) ([]byte, error) {
+	o := run.Run(ctx, sandbox.Task{
+		Module: p.Module, Args: []string{string(s)}, Input: input, Time: stageTime, Output: limit,
+	})
+	if err := o.Err(); err != nil {
+		return nil, fmt.Errorf("the %s stage failed: %w", s, err)
+	}
+	return o.Output, nil
+}
+
+// Inputs collects what a splitter yields, within the limits of a job.
+type Inputs struct {
+	Count, Largest int
+	Bytes          int64
+	// Keep stores the next input.
+	Keep func([]byte) error
+}
+
+// Add takes one input.
+func (in *Inputs) Add(input []byte) error {
+	in.Count++
+	in.Bytes += int64(len(input))
+	in.Largest = max(in.Largest, len(input))
+	switch {
+	case in.Count > MaxTasks:
+		return fmt.Errorf("the job has more than %d tasks: put more into each", MaxTasks)
+	case in.Bytes > MaxInputs:
+		return fmt.Errorf("the inputs of the job have more than %d bytes: make several jobs of it", MaxInputs)
+	case len(input) > MaxInput:
+		return fmt.Errorf("input %d has more than %d bytes: split more finely", in.Count-1, MaxInput)
+	}
+	return in.Keep(input)
+}
+
+// ErrNoTasks says that a splitter yielded nothing.
+var ErrNoTasks = errors.New("there is nothing to do: splitting gave no tasks")

@@ -1,0 +1,173 @@
+// Package schedule decides which volunteer gets which task of a job, and which
+// results count. It is a pure state machine: events go in with the time, and
+// effects come out. It has no clock, no randomness, no goroutine and no I/O,
+// so the same events give the same effects, byte for byte.
+//
+// docs/architecture.md has its states and rules in words.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Time is microseconds since the Unix epoch, or a span of microseconds.
+type Time = int64
+
+// Second is a second in the unit of Time.
+const Second Time = 1_000_000
+
+// A Volunteer and a Worker are numbers that the caller gives to identities and
+// connections, counting from 0.
+type (
+	Volunteer = uint32
+	Worker    = uint32
+)
+
+// A Digest is the start of the SHA-256 of an output, or of the way a task
+// failed. 128 bits leave no hope of a second preimage.
+type Digest [16]byte
+
+// Trust says whose word counts.
+type Trust uint8
+
+// The policies.
+const (
+	// Trusted takes each volunteer's word: own machines.
+	Trusted Trust = iota
+	// Strict wants Quorum volunteers to agree, always.
+	Strict
+	// Adaptive weighs volunteers by their reputation.
+	Adaptive
+)
+
+// A Policy is a job's trust policy.
+type Policy struct {
+	Trust  Trust
+	Quorum int // how many must agree; 1 unless Strict
+}
+
+// MaxQuorum bounds what a submitter may ask for.
+const MaxQuorum = 15
+
+// ErrNotYet says that a policy is known but not built.
+var ErrNotYet = errors.New("policy adaptive is not available yet: use trusted, or strict:N with N volunteers that must agree")
+
+// Config is what a job is to the scheduler.
+type Config struct {
+	Tasks  int
+	Policy Policy
+	// TimeLimit is the longest that one task may compute.
+	TimeLimit Time
+}
+
+// Validate says what is wrong with a configuration.
+func (c Config) Validate() error {
+	switch {
+	case c.Tasks < 1 || c.Tasks > 1<<31:
+		return fmt.Errorf("a job of %d tasks cannot be scheduled", c.Tasks)
+	case c.Policy.Trust == Adaptive:
+		return ErrNotYet
+	case c.Policy.Trust == Strict && (c.Policy.Quorum < 2 || c.Policy.Quorum > MaxQuorum):
+		return fmt.Errorf("strict:%d is not a policy: from 2 to %d volunteers can have to agree", c.Policy.Quorum, MaxQuorum)
+	}
+	return nil
+}
+
+// EventKind says what happened.
+type EventKind uint8
+
+// The events.
+const (
+	Want    EventKind = iota // Worker of Volunteer can take N more leases
+	Result                   // Volunteer answered Task with an output of Digest, having computed for Took
+	Failure                  // Volunteer failed at Task in the way that Digest and Reason say
+	Return                   // Worker gives its lease of Task back, not computed
+	Gone                     // Worker is gone, and its leases with it
+	Tick                     // nothing but the time
+	Pause                    // lend nothing until Resume
+	Resume
+	Cancel  // the job ends now
+	Restore // Task was accepted before this state machine began
+)
+
+// An Event is what happened; which fields count depends on its kind.
+type Event struct {
+	Kind      EventKind
+	Volunteer Volunteer
+	Worker    Worker
+	Task      uint32
+	N         int
+	Digest    Digest
+	Took      Time
+	Reason    string
+}
+
+// EffectKind says what is to be done.
+type EffectKind uint8
+
+// The effects.
+const (
+	Lend    EffectKind = iota // lend Task to Worker of Volunteer until Deadline
+	Accept                    // the output just reported for Task is right: Votes agree on it
+	Pending                   // the result for Task counts; others are waited for
+	Late                      // the result for Task is not needed: it is done
+	Refuse                    // the result for Task does not count, for Reason
+	Revoke                    // Worker need not go on with Task
+	Dissent                   // Volunteer's result for Task is not what was accepted
+	Fail                      // the job fails, for Reason: Task cannot be done
+	Finish                    // all tasks are accepted
+)
+
+// A Vote is one volunteer's agreement with an accepted result.
+type Vote struct {
+	Volunteer Volunteer
+	Lent      Time   // when he was lent the task; 0 if that is not known
+	Millis    uint32 // how long he computed
+}
+
+// An Effect is what is to be done; which fields count depends on its kind.
+type Effect struct {
+	Kind      EffectKind
+	Volunteer Volunteer
+	Worker    Worker
+	Task      uint32
+	Deadline  Time
+	Votes     []Vote
+	Reason    string
+}
+
+// Step applies one event at a time that never goes back, and appends what
+// follows to effects.
+func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
+	j.now, j.out = max(j.now, now), effects
+	if int(e.Task) >= j.config.Tasks {
+		j.emit(Effect{Kind: Refuse, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Reason: "the job has no such task"})
+		return j.out
+	}
+	switch e.Kind {
+	case Want:
+		j.want(e)
+	case Result:
+		j.result(e)
+	case Failure:
+		j.failure(e)
+	case Return:
+		j.giveBack(e)
+	case Gone:
+		j.gone(e.Worker)
+	case Tick:
+		j.expire()
+	case Pause:
+		j.paused = true
+	case Resume:
+		j.paused = false
+	case Cancel:
+		j.end()
+	case Restore:
+		j.restore(e.Task)
+	}
+	return j.out
+}
+
+func (j *Job) emit(e Effect) { j.out = append(j.out, e) }

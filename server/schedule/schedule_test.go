@@ -1,0 +1,166 @@
+package schedule
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+var eventNames = map[string]EventKind{
+	"want": Want, "result": Result, "failure": Failure, "return": Return, "gone": Gone,
+	"tick": Tick, "pause": Pause, "resume": Resume, "cancel": Cancel, "restore": Restore,
+}
+
+var effectNames = map[EffectKind]string{
+	Lend: "lend", Accept: "accept", Pending: "pending", Late: "late", Refuse: "refuse",
+	Revoke: "revoke", Dissent: "dissent", Fail: "fail", Finish: "finish",
+}
+
+// stage plays scenarios: people by name, each with workers by number.
+type stage struct {
+	job    *Job
+	now    Time
+	people []string
+}
+
+func (s *stage) person(name string) Volunteer {
+	for i, p := range s.people {
+		if p == name {
+			return Volunteer(i)
+		}
+	}
+	s.people = append(s.people, name)
+	return Volunteer(len(s.people) - 1)
+}
+
+// TestScenarios plays the files of testdata: a line is an event and what comes
+// after ---- its effects. Run with -rewrite to write what happens now.
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &stage{}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "job" {
+				return s.start(t, d)
+			}
+			return s.play(t, d)
+		})
+	})
+}
+
+func (s *stage) start(t *testing.T, d *datadriven.TestData) string {
+	c := Config{TimeLimit: 60 * Second}
+	d.MaybeScanArgs(t, "tasks", &c.Tasks)
+	if d.MaybeScanArgs(t, "strict", &c.Policy.Quorum) {
+		c.Policy.Trust = Strict
+	}
+	if err := c.Validate(); err != nil {
+		return err.Error() + "\n"
+	}
+	*s = stage{job: New(c)}
+	return ""
+}
+
+func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
+	e := Event{Kind: eventNames[d.Cmd], N: 1, Took: Second}
+	var at, took int
+	var by, digest, why string
+	if d.MaybeScanArgs(t, "at", &at) {
+		s.now = Time(at) * Second
+	}
+	if d.MaybeScanArgs(t, "by", &by) {
+		e.Volunteer = s.person(by)
+		e.Worker = e.Volunteer
+	}
+	var task, worker int
+	if d.MaybeScanArgs(t, "task", &task) {
+		e.Task = uint32(task)
+	}
+	if d.MaybeScanArgs(t, "worker", &worker) {
+		e.Worker = Worker(worker)
+	}
+	if d.MaybeScanArgs(t, "took", &took) {
+		e.Took = Time(took) * Second
+	}
+	d.MaybeScanArgs(t, "n", &e.N)
+	d.MaybeScanArgs(t, "says", &digest)
+	d.MaybeScanArgs(t, "why", &why)
+	copy(e.Digest[:], digest+why)
+	e.Reason = why
+	var out strings.Builder
+	for _, f := range s.job.Step(s.now, e, nil) {
+		s.write(&out, f)
+	}
+	return out.String()
+}
+
+func (s *stage) write(out *strings.Builder, f Effect) {
+	fmt.Fprint(out, effectNames[f.Kind])
+	if f.Kind == Finish {
+		fmt.Fprintln(out)
+		return
+	}
+	fmt.Fprintf(out, " task=%d", f.Task)
+	if f.Kind != Fail {
+		fmt.Fprintf(out, " by=%s", s.people[f.Volunteer])
+	}
+	if f.Kind == Lend {
+		fmt.Fprintf(out, " until=%ds", f.Deadline/Second)
+	}
+	for _, v := range f.Votes {
+		fmt.Fprintf(out, " vote=%s", s.people[v.Volunteer])
+	}
+	if f.Reason != "" {
+		fmt.Fprintf(out, " (%s)", f.Reason)
+	}
+	fmt.Fprintln(out)
+}
+
+func TestValidate(t *testing.T) {
+	for want, c := range map[string]Config{
+		"0 tasks":      {},
+		"not yet":      {Tasks: 1, Policy: Policy{Trust: Adaptive}},
+		"strict:1":     {Tasks: 1, Policy: Policy{Trust: Strict, Quorum: 1}},
+		"strict:16":    {Tasks: 1, Policy: Policy{Trust: Strict, Quorum: 16}},
+		"strict:0 is ": {Tasks: 1, Policy: Policy{Trust: Strict}},
+	} {
+		err := c.Validate()
+		if want == "not yet" {
+			want = ErrNotYet.Error()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", c, err, want)
+		}
+	}
+}
+
+func TestFairShares(t *testing.T) {
+	var f Fair
+	claims := []Claim{{"a", 1}, {"b", 2}, {"c", 1}}
+	got := map[string]int{}
+	for range 400 {
+		c := claims[f.Pick(claims)]
+		f.Charge(c, 10)
+		got[c.Job]++
+	}
+	if got["a"] != 100 || got["b"] != 200 || got["c"] != 100 {
+		t.Errorf("shares %v, want 100, 200, 100", got)
+	}
+	// One who comes late does not get all that he would have had before.
+	claims = append(claims, Claim{"late", 1})
+	late := 0
+	for range 50 {
+		c := claims[f.Pick(claims)]
+		f.Charge(c, 10)
+		if c.Job == "late" {
+			late++
+		}
+	}
+	if late < 9 || late > 12 {
+		t.Errorf("the newcomer got %d of 50, want his fifth", late)
+	}
+	if f.Pick(nil) != -1 {
+		t.Error("picked one of none")
+	}
+}

@@ -1,0 +1,231 @@
+package schedule
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var seeds = flag.Int("seeds", 300, "how many seeds the simulation plays")
+
+// A character is how a simulated volunteer behaves.
+type character struct {
+	lies, fails, vanishes float64 // chances a task
+	slowness              int     // seconds a task, at least 1
+}
+
+// world is a simulation: volunteers, their leases and a clock around one job.
+type world struct {
+	r       *rand.Rand
+	job     *Job
+	now     Time
+	people  []character
+	leases  []Effect // lent and not answered
+	log     []Event
+	times   []Time
+	effects []Effect
+	right   map[uint32]bool // accepted, and by honest voters
+	ended   string
+}
+
+func newWorld(seed uint64) *world {
+	r := rand.New(rand.NewPCG(seed, 1))
+	c := Config{Tasks: 1 + r.IntN(200), TimeLimit: 60 * Second}
+	honest := 4 + r.IntN(4)
+	if r.IntN(2) == 0 {
+		c.Policy = Policy{Strict, 2 + r.IntN(2)}
+	}
+	w := &world{r: r, job: New(c), right: map[uint32]bool{}}
+	for range honest {
+		w.people = append(w.people, character{slowness: 1 + r.IntN(5), vanishes: 0.1 * r.Float64()})
+	}
+	if c.Policy.Trust == Strict { // each lies in his own way, so they never agree
+		for range r.IntN(4) {
+			w.people = append(w.people, character{lies: r.Float64(), fails: 0.2 * r.Float64(), slowness: 1 + r.IntN(90)})
+		}
+	}
+	return w
+}
+
+func (w *world) step(e Event) {
+	w.log, w.times = append(w.log, e), append(w.times, w.now)
+	from := len(w.effects)
+	w.effects = w.job.Step(w.now, e, w.effects)
+	for _, f := range w.effects[from:] {
+		switch f.Kind {
+		case Lend:
+			w.leases = append(w.leases, f)
+		case Revoke:
+			w.leases = slices.DeleteFunc(w.leases, func(l Effect) bool { return l.Task == f.Task && l.Worker == f.Worker })
+		case Accept:
+			w.right[f.Task] = e.Digest == honestDigest(f.Task)
+		case Finish:
+			w.ended = "finished"
+		case Fail:
+			w.ended = f.Reason
+		case Pending, Late, Refuse, Dissent:
+		}
+	}
+}
+
+func honestDigest(task uint32) Digest { return Digest{byte(task), byte(task >> 8), 1} }
+
+// play lets things happen until the job ends, at most so many.
+func (w *world) play(limit int) {
+	for range limit {
+		if w.ended != "" {
+			return
+		}
+		w.now += Time(w.r.IntN(2)) * Second
+		who := uint32(w.r.IntN(len(w.people)))
+		switch w.r.IntN(8) {
+		case 0:
+			w.step(Event{Kind: Tick})
+		case 1, 2, 3:
+			w.step(Event{Kind: Want, Volunteer: who, Worker: who, N: 1 + w.r.IntN(5)})
+		default:
+			w.answer()
+		}
+	}
+}
+
+func (w *world) answer() {
+	if len(w.leases) == 0 {
+		return
+	}
+	i := w.r.IntN(len(w.leases))
+	l := w.leases[i]
+	c := w.people[l.Volunteer]
+	if w.r.IntN(c.slowness) > 0 {
+		return // not ready
+	}
+	w.leases = slices.Delete(w.leases, i, i+1)
+	e := Event{Kind: Result, Volunteer: l.Volunteer, Worker: l.Worker, Task: l.Task, Digest: honestDigest(l.Task), Took: Time(c.slowness) * Second}
+	switch p := w.r.Float64(); {
+	case p < c.vanishes:
+		w.leases = slices.DeleteFunc(w.leases, func(o Effect) bool { return o.Worker == l.Worker })
+		e = Event{Kind: Gone, Worker: l.Worker}
+	case p < c.vanishes+c.fails:
+		e.Kind, e.Reason, e.Digest = Failure, "out of luck", Digest{byte(l.Volunteer)}
+	case w.r.Float64() < c.lies:
+		e.Digest = Digest{9, byte(l.Volunteer), 9}
+	}
+	w.step(e)
+}
+
+// Every job ends, with what the honest ones said.
+func TestSimulation(t *testing.T) {
+	for seed := range uint64(*seeds) {
+		w := newWorld(seed)
+		w.play(200_000)
+		if w.ended != "finished" || len(w.right) != w.job.config.Tasks {
+			t.Fatalf("seed %d: %d of %d tasks accepted, ended %q", seed, len(w.right), w.job.config.Tasks, w.ended)
+		}
+		for task, right := range w.right {
+			if !right {
+				t.Fatalf("seed %d: a lie was accepted for task %d", seed, task)
+			}
+		}
+		if c := w.job.Counts(); c.Open != 0 || c.Lent != 0 || c.Waiting != 0 || w.job.shares.used != 0 {
+			t.Fatalf("seed %d: something is left over: %+v", seed, c)
+		}
+	}
+}
+
+// The same events give the same effects, byte for byte.
+func TestReplay(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(seed)
+		w.play(5000)
+		again := New(w.job.config)
+		var effects []Effect
+		for i, e := range w.log {
+			effects = again.Step(w.times[i], e, effects)
+		}
+		if fmt.Sprint(effects) != fmt.Sprint(w.effects) || !reflect.DeepEqual(again.Counts(), w.job.Counts()) {
+			t.Fatalf("seed %d: the replay went another way", seed)
+		}
+	}
+}
+
+// Whatever happens, in any order: nobody holds two copies of a task, and the
+// books balance.
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Config{Tasks: rapid.IntRange(1, 20).Draw(t, "tasks"), TimeLimit: 60 * Second}
+		if q := rapid.IntRange(1, 3).Draw(t, "quorum"); q > 1 {
+			c.Policy = Policy{Strict, q}
+		}
+		j := New(c)
+		now := Time(0)
+		accepted := map[uint32]bool{}
+		for _, e := range rapid.SliceOfN(anyEvent(c.Tasks), 0, 200).Draw(t, "events") {
+			now += Time(rapid.IntRange(0, 40).Draw(t, "pause")) * Second
+			for _, f := range j.Step(now, e, nil) {
+				if f.Kind == Accept {
+					if accepted[f.Task] || len(f.Votes) != j.config.Policy.Quorum {
+						t.Fatalf("accepted task %d again, or on %d votes", f.Task, len(f.Votes))
+					}
+					accepted[f.Task] = true
+				}
+				if f.Kind == Fail && !strings.Contains(f.Reason, "task") {
+					t.Fatalf("failed without a reason: %q", f.Reason)
+				}
+			}
+			check(t, j)
+		}
+	})
+}
+
+func anyEvent(tasks int) *rapid.Generator[Event] {
+	return rapid.Custom(func(t *rapid.T) Event {
+		who := rapid.Uint32Range(0, 3).Draw(t, "who")
+		return Event{
+			Kind:      EventKind(rapid.IntRange(int(Want), int(Resume)).Draw(t, "kind")),
+			Volunteer: who, Worker: 2*who + rapid.Uint32Range(0, 1).Draw(t, "worker"),
+			Task:   rapid.Uint32Range(0, uint32(tasks-1)).Draw(t, "task"),
+			N:      rapid.IntRange(0, 4).Draw(t, "n"),
+			Digest: Digest{rapid.ByteRange(0, 1).Draw(t, "digest")},
+			Took:   Second,
+		}
+	})
+}
+
+// check holds the parts of the state against each other.
+func check(t *rapid.T, j *Job) {
+	lentShares, shares := 0, 0
+	for task, slot := range j.slots {
+		if j.states[task] != open {
+			continue
+		}
+		o := j.opens.at(slot)
+		seen := map[Volunteer]bool{}
+		for i := o.first; i != none; i = j.shares.at(i).next {
+			s := j.shares.at(i)
+			shares++
+			if seen[s.volunteer] {
+				t.Fatalf("volunteer %d has two shares in task %d", s.volunteer, task)
+			}
+			seen[s.volunteer] = true
+			if s.state == lent {
+				lentShares++
+			}
+		}
+		if !j.over && j.missing(o) > 0 && !o.queued {
+			t.Fatalf("task %d misses copies and waits nowhere", task)
+		}
+	}
+	listed := 0
+	for i := j.oldest; i != none; i = j.shares.at(i).newer {
+		listed++
+	}
+	if c := j.Counts(); listed != lentShares || c.Lent != lentShares || shares != j.shares.used {
+		t.Fatalf("%d lent, %d listed, %d counted; %d shares of %d", lentShares, listed, c.Lent, shares, j.shares.used)
+	}
+}
