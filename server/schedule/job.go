@@ -67,8 +67,8 @@ type share struct {
 	worker       Worker
 	older, newer uint32 // in the list of lent shares
 	state        uint8
-	allowance    uint32 // milliseconds from lent to the deadline
-	lent, took   Time
+	span         uint32 // milliseconds: while it is lent to its deadline, then what it took
+	lent         Time
 	digest       Digest
 }
 
