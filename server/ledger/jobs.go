@@ -1,0 +1,279 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"potluck/contract"
+	"potluck/sandbox"
+)
+
+// A State is where a job is.
+type State string
+
+// The states of a job. The last three are final, though a failed job may be
+// tried again.
+const (
+	Running   State = "running"
+	Paused    State = "paused"
+	Done      State = "done"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+)
+
+// Final says whether no more work is done for a job in this state.
+func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
+
+// States are all the states.
+func States() []State { return []State{Running, Paused, Done, Failed, Cancelled} }
+
+// A Job is the durable record of a job. It must stay under 8 KiB as JSON:
+// larger things are blobs and chunks.
+type Job struct {
+	ID       string           `json:"id"`
+	Title    string           `json:"title"`
+	Program  string           `json:"program,omitempty"` // name in the catalogue or of the manifest
+	Module   sandbox.ID       `json:"module"`
+	Args     []string         `json:"args,omitempty"` // of a plain program
+	Params   Blob             `json:"params"`
+	Split    string           `json:"split,omitempty"`
+	Collect  contract.Collect `json:"collect,omitempty"`
+	Media    string           `json:"media"` // media type of the result
+	Policy   string           `json:"policy"`
+	Priority float64          `json:"priority"` // a weight: twice as high gets twice the workers
+	Created  time.Time        `json:"created"`
+
+	Tasks   int    `json:"tasks"`
+	Inputs  Chunks `json:"inputs"`
+	Largest int    `json:"largest"` // bytes of the largest input
+
+	State    State     `json:"state"`
+	Reason   string    `json:"reason,omitempty"` // why it failed
+	Finished time.Time `json:"finished,omitzero"`
+	Done     int       `json:"done,omitempty"`    // accepted results, once the job is final
+	Result   Blob      `json:"result,omitzero"`   // the artefact
+	Records  Chunks    `json:"records,omitempty"` // who computed what, once the job is done
+
+	revision uint64
+}
+
+// NewID makes a name for a job: later ones sort after earlier ones.
+func NewID() string {
+	var raw [10]byte
+	binary.BigEndian.PutUint64(raw[:8], uint64(time.Now().UnixNano()))
+	_, _ = rand.Read(raw[8:]) // never fails
+	return strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
+}
+
+const maxRecord = 8 << 10
+
+// table is every job record of the grid, kept current by one watcher.
+type table struct {
+	mu       sync.Mutex
+	jobs     map[string]*Job
+	watchers []func(*Job)
+}
+
+// watchJobs fills the table before it returns and keeps it current.
+func (l *Ledger) watchJobs(ctx, background context.Context) error {
+	l.table.jobs = map[string]*Job{}
+	w, err := l.jobs.WatchAll(background)
+	if err != nil {
+		return fmt.Errorf("watch the jobs: %w", err)
+	}
+	for {
+		select {
+		case e := <-w.Updates():
+			if e != nil {
+				l.applyEntry(e)
+				continue
+			}
+			l.wait.Go(func() {
+				defer w.Stop() //nolint:errcheck // it ends with the connection
+				for {
+					select {
+					case e, ok := <-w.Updates():
+						if !ok {
+							return
+						}
+						l.applyEntry(e)
+					case <-background.Done():
+						return
+					}
+				}
+			})
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (l *Ledger) applyEntry(e jetstream.KeyValueEntry) {
+	j := &Job{ID: e.Key(), revision: e.Revision()}
+	if e.Operation() == jetstream.KeyValuePut {
+		if err := json.Unmarshal(e.Value(), j); err != nil {
+			l.config.Log.Error("a job record is damaged", "job", e.Key(), "error", err)
+			return
+		}
+	}
+	l.apply(j)
+}
+
+// apply takes a record into the table, unless a newer one is there; a record
+// without a state says that the job was deleted. Watchers hear of it in order.
+func (l *Ledger) apply(j *Job) {
+	t := &l.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old := t.jobs[j.ID]; old != nil && old.revision >= j.revision {
+		return
+	}
+	if j.State == "" {
+		if _, known := t.jobs[j.ID]; !known {
+			return
+		}
+		delete(t.jobs, j.ID)
+	} else {
+		t.jobs[j.ID] = j
+	}
+	for _, watch := range t.watchers {
+		watch(j)
+	}
+}
+
+// Watch calls f with every job there is, and then with every change; a job
+// without a state was deleted. f must neither block nor change the job.
+func (l *Ledger) Watch(f func(*Job)) {
+	t := &l.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watchers = append(t.watchers, f)
+	for _, j := range t.sorted() {
+		f(j)
+	}
+}
+
+// Job gives the record of a job, or ErrNotFound. It must not be changed.
+func (l *Ledger) Job(id string) (*Job, error) {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	if j := l.table.jobs[id]; j != nil {
+		return j, nil
+	}
+	return nil, fmt.Errorf("job %q: %w", id, ErrNotFound)
+}
+
+// Jobs gives all records, the newest first.
+func (l *Ledger) Jobs() []*Job {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	return l.table.sorted()
+}
+
+func (t *table) sorted() []*Job {
+	all := make([]*Job, 0, len(t.jobs))
+	for _, j := range t.jobs {
+		all = append(all, j)
+	}
+	slices.SortFunc(all, func(a, b *Job) int { return cmp.Compare(b.ID, a.ID) })
+	return all
+}
+
+// CreateJob stores a new record. Once it returns the job survives anything.
+func (l *Ledger) CreateJob(ctx context.Context, j *Job) error {
+	data, err := j.encode()
+	if err != nil {
+		return err
+	}
+	if j.revision, err = l.jobs.Create(ctx, j.ID, data); err != nil {
+		return fmt.Errorf("store the job: %w", full(err))
+	}
+	l.apply(j)
+	return nil
+}
+
+func (j *Job) encode() ([]byte, error) {
+	data, err := json.Marshal(j)
+	if err == nil && len(data) > maxRecord {
+		err = fmt.Errorf("the record of the job has %d bytes; at most %d fit: use fewer or shorter arguments", len(data), maxRecord)
+	}
+	return data, err
+}
+
+// UpdateJob changes a record: change is called with a copy of the current one,
+// again if somebody else was faster, and may refuse with an error.
+func (l *Ledger) UpdateJob(ctx context.Context, id string, change func(*Job) error) (*Job, error) {
+	current, err := l.Job(id)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		next := *current
+		if err := change(&next); err != nil {
+			return nil, err
+		}
+		data, err := next.encode()
+		if err != nil {
+			return nil, err
+		}
+		next.revision, err = l.jobs.Update(ctx, id, data, current.revision)
+		if err == nil {
+			l.apply(&next)
+			return &next, nil
+		}
+		if c := code(err); c != codeWrongLastSeq && c != codeWrongLastSeq2 {
+			return nil, fmt.Errorf("store the change of job %s: %w", id, full(err))
+		}
+		if current, err = l.readJob(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (l *Ledger) readJob(ctx context.Context, id string) (*Job, error) {
+	e, err := l.jobs.Get(ctx, id)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, fmt.Errorf("job %q: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{revision: e.Revision()}
+	if err := json.Unmarshal(e.Value(), j); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// DeleteJob removes a job and all that it has, the record last: after a crash
+// half-way the next call does the rest. It needs no room to begin with.
+func (l *Ledger) DeleteJob(ctx context.Context, id string) error {
+	j, err := l.Job(id)
+	if err != nil {
+		return err
+	}
+	if err := l.DeleteResults(ctx, id); err != nil {
+		return err
+	}
+	if err := l.deleteObjects(ctx, id+"."); err != nil {
+		return err
+	}
+	if err := l.jobs.Purge(ctx, id, jetstream.PurgeTTL(markerTTL)); err != nil {
+		return fmt.Errorf("delete job %s: %w", id, err)
+	}
+	l.apply(&Job{ID: id, revision: j.revision + 1})
+	return nil
+}

@@ -1,0 +1,223 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"potluck/contract"
+)
+
+// maxMessage is how many bytes of records are packed into one message.
+const maxMessage = 512 << 10
+
+// ErrFenced says that somebody else owns the job now.
+var ErrFenced = errors.New("another server owns this job now")
+
+// Results is the log of a job's accepted results, with a single writer. Every
+// append names the sequence it expects; a new owner's first append makes the
+// next one of the old owner fail. A message is the kind of its content and
+// records, each with a checksum before it (CRC-32C, little endian).
+type Results struct {
+	ledger  *Ledger
+	name    string
+	subject string
+	next    uint64 // sequence of the last message
+}
+
+// The kinds of a message.
+const (
+	kindOwner   = 'o' // one record: the server that owns the job from here on
+	kindResults = 'r'
+)
+
+func streamName(job string) string { return "R_" + job }
+
+// OpenResults opens the log of a job as its owner: from here on nobody else
+// can append. What is in it is given to replay, record by record. damaged says
+// that records were lost to a fault of the disk.
+func (l *Ledger) OpenResults(ctx context.Context, job string, replay func([]byte) error) (r *Results, damaged bool, err error) {
+	r = &Results{ledger: l, name: streamName(job), subject: "result." + job}
+	s, err := l.js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: r.name, Subjects: []string{r.subject}, Storage: jetstream.FileStorage,
+		Retention: jetstream.LimitsPolicy, DenyDelete: true, Replicas: l.config.Replicas,
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("open the results of job %s: %w", job, full(err))
+	}
+	r.next = s.CachedInfo().State.LastSeq
+	last := r.next
+	if err := r.append(ctx, pack(kindOwner, [][]byte{[]byte(l.Server)})); err != nil {
+		return nil, false, err
+	}
+	if last > 0 {
+		damaged, err = r.replay(ctx, s, last, replay)
+	}
+	return r, damaged, err
+}
+
+// Append stores records durably, or returns ErrFenced, ErrFull or why else not.
+func (r *Results) Append(ctx context.Context, records [][]byte) error {
+	for len(records) > 0 {
+		n, size := 0, 0
+		for n < len(records) && (n == 0 || size+len(records[n]) <= maxMessage) {
+			size += len(records[n])
+			n++
+		}
+		if err := r.append(ctx, pack(kindResults, records[:n])); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func pack(kind byte, records [][]byte) []byte {
+	out := []byte{kind}
+	for _, rec := range records {
+		out = binary.LittleEndian.AppendUint32(out, crc32.Checksum(rec, castagnoli))
+		out = contract.AppendRecord(out, rec)
+	}
+	return out
+}
+
+// unpack gives the records of a message; ok is false if some are damaged.
+func unpack(data []byte, yield func([]byte) error) (ok bool, err error) {
+	if len(data) == 0 || data[0] != kindOwner && data[0] != kindResults {
+		return false, nil
+	}
+	kind, data := data[0], data[1:]
+	for len(data) > 0 {
+		if len(data) < 4 {
+			return false, nil
+		}
+		sum := binary.LittleEndian.Uint32(data)
+		rec, rest, err := contract.NextRecord(data[4:])
+		if err != nil || crc32.Checksum(rec, castagnoli) != sum {
+			return false, nil //nolint:nilerr // damage is not an error here: the rest is good
+		}
+		if kind == kindResults {
+			if err := yield(rec); err != nil {
+				return true, err
+			}
+		}
+		data = rest
+	}
+	return true, nil
+}
+
+func (r *Results) append(ctx context.Context, data []byte) error {
+	for {
+		ack, err := r.ledger.js.Publish(ctx, r.subject, data, jetstream.WithExpectLastSequence(r.next))
+		if err == nil {
+			r.next = ack.Sequence
+			return nil
+		}
+		switch code(err) {
+		case codeWrongLastSeq, codeWrongLastSeq2, codeStreamNotFound:
+			if mine, err := r.landed(ctx, data); mine || err != nil {
+				return err
+			}
+			return ErrFenced
+		}
+		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			if mine, err := r.landed(ctx, data); mine || err != nil {
+				return err
+			}
+			continue // it never arrived: once more
+		}
+		return fmt.Errorf("append results: %w", full(err))
+	}
+}
+
+// landed says whether a message whose answer was lost was stored after all.
+func (r *Results) landed(ctx context.Context, data []byte) (bool, error) {
+	s, err := r.ledger.js.Stream(ctx, r.name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, ErrFenced // the job is gone, and its log with it
+	}
+	if err != nil {
+		return false, fmt.Errorf("look an append up: %w", err)
+	}
+	m, err := s.GetMsg(ctx, r.next+1)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look an append up: %w", err)
+	}
+	if bytes.Equal(m.Data, data) {
+		r.next++
+		return true, nil
+	}
+	return false, ErrFenced
+}
+
+// stall is how long a read may stand still before it is begun again.
+const stall = 5 * time.Second
+
+// replay reads the messages up to last.
+func (r *Results) replay(ctx context.Context, s jetstream.Stream, last uint64, yield func([]byte) error) (damaged bool, err error) {
+	damaged = s.CachedInfo().State.NumDeleted > 0
+	next := uint64(1)
+	for tries := 0; next <= last; tries++ {
+		from := next
+		if next, err = r.read(ctx, s, next, last, &damaged, yield); err != nil {
+			return damaged, err
+		}
+		if next == from && tries >= 3 {
+			return true, fmt.Errorf("the results of %s cannot be read from message %d on", r.name, next)
+		}
+	}
+	return damaged, nil
+}
+
+func (r *Results) read(ctx context.Context, s jetstream.Stream, next, last uint64, damaged *bool, yield func([]byte) error) (uint64, error) {
+	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{OptStartSeq: next, DeliverPolicy: jetstream.DeliverByStartSequencePolicy})
+	if err != nil {
+		return next, fmt.Errorf("read results: %w", err)
+	}
+	messages, err := c.Messages(jetstream.PullMaxMessages(256))
+	if err != nil {
+		return next, fmt.Errorf("read results: %w", err)
+	}
+	defer messages.Stop()
+	for next <= last {
+		m, err := messages.Next(jetstream.NextMaxWait(stall))
+		if err != nil {
+			return next, nil //nolint:nilerr // begun again by the caller
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return next, err
+		}
+		if meta.Sequence.Stream != next {
+			*damaged = true
+		}
+		ok, err := unpack(m.Data(), yield)
+		if err != nil {
+			return next, err
+		}
+		*damaged = *damaged || !ok
+		next = meta.Sequence.Stream + 1
+	}
+	return next, nil
+}
+
+// DeleteResults deletes the log of a job, if it has one.
+func (l *Ledger) DeleteResults(ctx context.Context, job string) error {
+	err := l.js.DeleteStream(ctx, streamName(job))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	return err
+}
