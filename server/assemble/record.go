@@ -56,3 +56,9 @@ func MediaType(c contract.Collect) string {
 	}
 	return "application/octet-stream"
 }
+
+// A Page is some records of a job, and the task to go on from, -1 at the end.
+type Page struct {
+	Tasks []Record `json:"tasks"`
+	Next  int      `json:"next"`
+}

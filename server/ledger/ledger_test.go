@@ -183,7 +183,7 @@ func exerciseResults(t *testing.T, l *Ledger) {
 		t.Fatal(err)
 	}
 	// An append whose answer was lost is recognised.
-	second.next--
+	second.seq--
 	if err := second.Append(ctx, [][]byte{[]byte("two")}); err != nil {
 		t.Errorf("the same append again: %v", err)
 	}

@@ -29,7 +29,9 @@ type Results struct {
 	ledger  *Ledger
 	name    string
 	subject string
-	next    uint64 // sequence of the last message
+	seq     uint64 // sequence of the last message
+	// Epoch numbers the ownership: a later owner's is higher.
+	Epoch uint64
 }
 
 // The kinds of a message.
@@ -52,11 +54,12 @@ func (l *Ledger) OpenResults(ctx context.Context, job string, replay func([]byte
 	if err != nil {
 		return nil, false, fmt.Errorf("open the results of job %s: %w", job, full(err))
 	}
-	r.next = s.CachedInfo().State.LastSeq
-	last := r.next
+	r.seq = s.CachedInfo().State.LastSeq
+	last := r.seq
 	if err := r.append(ctx, pack(kindOwner, [][]byte{[]byte(l.Server)})); err != nil {
 		return nil, false, err
 	}
+	r.Epoch = r.seq
 	if last > 0 {
 		damaged, err = r.replay(ctx, s, last, replay)
 	}
@@ -117,9 +120,9 @@ func unpack(data []byte, yield func([]byte) error) (ok bool, err error) {
 
 func (r *Results) append(ctx context.Context, data []byte) error {
 	for {
-		ack, err := r.ledger.js.Publish(ctx, r.subject, data, jetstream.WithExpectLastSequence(r.next))
+		ack, err := r.ledger.js.Publish(ctx, r.subject, data, jetstream.WithExpectLastSequence(r.seq))
 		if err == nil {
-			r.next = ack.Sequence
+			r.seq = ack.Sequence
 			return nil
 		}
 		switch code(err) {
@@ -148,7 +151,7 @@ func (r *Results) landed(ctx context.Context, data []byte) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look an append up: %w", err)
 	}
-	m, err := s.GetMsg(ctx, r.next+1)
+	m, err := s.GetMsg(ctx, r.seq+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}
@@ -156,7 +159,7 @@ func (r *Results) landed(ctx context.Context, data []byte) (bool, error) {
 		return false, fmt.Errorf("look an append up: %w", err)
 	}
 	if bytes.Equal(m.Data, data) {
-		r.next++
+		r.seq++
 		return true, nil
 	}
 	return false, ErrFenced

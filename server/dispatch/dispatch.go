@@ -1,0 +1,260 @@
+// Package dispatch is what gateways, foremen and the API say to each other:
+// CBOR messages over core NATS, in one process or between many. Nothing here is
+// durable; whoever asks asks again.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/nats-io/nats.go"
+
+	"potluck/wire"
+)
+
+// Subjects. The epoch in a job's subjects names its owner: a new owner has new
+// subjects, and nobody answers on the old ones.
+const (
+	SubjectOffers   = "potluck.offers"     // Offer: foremen to gateways
+	SubjectAsk      = "potluck.offers.ask" // empty: a gateway that begins asks for offers
+	SubjectProgress = "potluck.progress"   // Progress: foremen to the API
+	SubjectRevoke   = "potluck.revoke."    // + gateway: Revoke: foremen to a gateway
+	take            = "take"
+	report          = "report"
+	returned        = "return"
+	gone            = "gone"
+)
+
+// Subject is where the owner of a job hears one verb, or all of them for "*".
+func Subject(job string, epoch uint64, verb string) string {
+	return fmt.Sprintf("potluck.job.%s.%d.%s", job, epoch, verb)
+}
+
+// QuerySubject is where the owner of a job answers a Query.
+func QuerySubject(job string) string { return "potluck.query." + job }
+
+// An Offer says that a job has tasks to lend, or has none any more.
+type Offer struct {
+	Job     string  `cbor:"1,keyasint"`
+	Epoch   uint64  `cbor:"2,keyasint"`
+	Version uint64  `cbor:"3,keyasint"` // grows whenever it is worth asking again
+	Waiting int     `cbor:"4,keyasint"` // tasks that could be lent now; negative: the job is over
+	Weight  float64 `cbor:"5,keyasint"`
+	Mean    int64   `cbor:"6,keyasint"` // microseconds a task
+}
+
+// A Person is a volunteer as others see him.
+type Person struct {
+	ID   string `cbor:"1,keyasint"`
+	Name string `cbor:"2,keyasint,omitempty"`
+}
+
+// Take asks for tasks.
+type Take struct {
+	Person Person `cbor:"1,keyasint"`
+	Worker string `cbor:"2,keyasint"` // starts with its gateway's name and a dot
+	N      int    `cbor:"3,keyasint"`
+}
+
+// Taken are tasks lent.
+type Taken struct {
+	Tasks []Task `cbor:"1,keyasint,omitempty"`
+}
+
+// A Task is lent with its input, or with the input's SHA-256 if that is large.
+type Task struct {
+	Task  uint32 `cbor:"1,keyasint"`
+	Input []byte `cbor:"2,keyasint,omitempty"`
+	Hash  []byte `cbor:"3,keyasint,omitempty"`
+}
+
+// Report brings answers of one worker.
+type Report struct {
+	Person  Person   `cbor:"1,keyasint"`
+	Worker  string   `cbor:"2,keyasint"`
+	Answers []Answer `cbor:"3,keyasint"`
+}
+
+// An Answer is a worker's result for a task; its lease was verified.
+type Answer struct {
+	Task    uint32        `cbor:"1,keyasint"`
+	Output  []byte        `cbor:"2,keyasint,omitempty"`
+	Hash    []byte        `cbor:"3,keyasint,omitempty"` // SHA-256 of an output that was stored as an object
+	Failure *wire.Failure `cbor:"4,keyasint,omitempty"`
+	Micros  int64         `cbor:"5,keyasint"`
+}
+
+// Reported says what became of each answer, in their order.
+type Reported struct {
+	Verdicts []Verdict `cbor:"1,keyasint"`
+}
+
+// A Verdict is what became of an answer.
+type Verdict struct {
+	Status wire.Status `cbor:"1,keyasint"`
+	Reason string      `cbor:"2,keyasint,omitempty"`
+}
+
+// Return gives leases back, not computed; with no tasks it says that the worker is gone.
+type Return struct {
+	Person Person   `cbor:"1,keyasint"`
+	Worker string   `cbor:"2,keyasint"`
+	Tasks  []uint32 `cbor:"3,keyasint,omitempty"`
+}
+
+// Revoke tells a worker that a task need not be computed any more.
+type Revoke struct {
+	Worker string `cbor:"1,keyasint"`
+	Job    string `cbor:"2,keyasint"`
+	Task   uint32 `cbor:"3,keyasint"`
+}
+
+// Progress is how far a job is.
+type Progress struct {
+	Job      string    `cbor:"1,keyasint"`
+	Total    int       `cbor:"2,keyasint"`
+	Done     int       `cbor:"3,keyasint"` // validated and durable
+	Lent     int       `cbor:"4,keyasint"` // copies being computed
+	Waiting  int       `cbor:"5,keyasint"`
+	Voting   int       `cbor:"6,keyasint"` // tasks with a result that waits for others
+	Mean     int64     `cbor:"7,keyasint"` // microseconds a task
+	Failures []Failing `cbor:"8,keyasint,omitempty"`
+	Stuck    string    `cbor:"9,keyasint,omitempty"` // why nothing moves, for people
+}
+
+// A Failing is one failed try of a task.
+type Failing struct {
+	Task   int    `cbor:"1,keyasint" json:"task"`
+	By     string `cbor:"2,keyasint" json:"by"`
+	Reason string `cbor:"3,keyasint" json:"reason"`
+	Stderr string `cbor:"4,keyasint,omitempty" json:"stderr,omitempty"`
+	At     int64  `cbor:"5,keyasint" json:"at"` // milliseconds since 1970
+}
+
+// A Query asks the owner of a job for something that only he has: its progress
+// (Want "progress"), the artefact as far as it goes ("partial"), or the records
+// of its tasks ("tasks": N of them from From on, those that are done).
+type Query struct {
+	Want    string `cbor:"1,keyasint"`
+	From, N int    `cbor:"2,keyasint,omitempty"`
+}
+
+// What a Query wants.
+const (
+	WantProgress = "progress"
+	WantPartial  = "partial"
+	WantTasks    = "tasks"
+)
+
+// Encode writes a message; the types here cannot fail to.
+func Encode(v any) []byte {
+	data, err := cbor.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// Decode reads a message.
+func Decode(data []byte, v any) error { return cbor.Unmarshal(data, v) }
+
+// ErrNobody says that no owner of the job answers now.
+var ErrNobody = errors.New("nobody answers for this job at the moment")
+
+// patience is how long a question waits for its answer.
+const patience = 10 * time.Second
+
+// A Client asks foremen.
+type Client struct{ Conn *nats.Conn }
+
+// Take asks the owner of a job for tasks.
+func (c Client) Take(ctx context.Context, o Offer, t Take) (taken Taken, err error) {
+	return taken, c.ask(ctx, Subject(o.Job, o.Epoch, take), t, &taken)
+}
+
+// Report brings answers; it returns once what was accepted is durable.
+func (c Client) Report(ctx context.Context, o Offer, r Report) (reported Reported, err error) {
+	return reported, c.ask(ctx, Subject(o.Job, o.Epoch, report), r, &reported)
+}
+
+// Return gives leases back, or all of them when a worker is gone.
+func (c Client) Return(o Offer, r Return) error {
+	verb := returned
+	if len(r.Tasks) == 0 {
+		verb = gone
+	}
+	return c.Conn.Publish(Subject(o.Job, o.Epoch, verb), Encode(r))
+}
+
+func (c Client) ask(ctx context.Context, subject string, question, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	m, err := c.Conn.RequestWithContext(ctx, subject, Encode(question))
+	if errors.Is(err, nats.ErrNoResponders) {
+		return ErrNobody
+	}
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", subject, err)
+	}
+	return Decode(m.Data, answer)
+}
+
+// answerPart is how many bytes of an answer to a query go into one message.
+const answerPart = 512 << 10
+
+// The headers of an answer's last message.
+const (
+	headerEnd   = "Potluck-End"
+	headerError = "Potluck-Error"
+)
+
+// Query asks the owner of a job and gives his whole answer.
+func (c Client) Query(ctx context.Context, job string, q Query) ([]byte, error) {
+	inbox := nats.NewInbox()
+	sub, err := c.Conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // it ends with the connection
+	if err := c.Conn.PublishRequest(QuerySubject(job), inbox, Encode(q)); err != nil {
+		return nil, err
+	}
+	var all []byte
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if errors.Is(err, nats.ErrNoResponders) {
+			return nil, ErrNobody
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ask about job %s: %w", job, err)
+		}
+		all = append(all, m.Data...)
+		if why := m.Header.Get(headerError); why != "" {
+			return nil, errors.New(why)
+		}
+		if m.Header.Get(headerEnd) != "" {
+			return all, nil
+		}
+	}
+}
+
+// AnswerQuery answers a query in as many messages as it takes.
+func AnswerQuery(conn *nats.Conn, reply string, data []byte, failure error) error {
+	for len(data) > answerPart {
+		if err := conn.Publish(reply, data[:answerPart]); err != nil {
+			return err
+		}
+		data = data[answerPart:]
+	}
+	m := nats.NewMsg(reply)
+	m.Data = data
+	m.Header.Set(headerEnd, "1")
+	if failure != nil {
+		m.Header.Set(headerError, strings.ReplaceAll(failure.Error(), "\n", " "))
+	}
+	return conn.PublishMsg(m)
+}

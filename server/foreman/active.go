@@ -1,0 +1,377 @@
+package foreman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"potluck/server/assemble"
+	"potluck/server/dispatch"
+	"potluck/server/ledger"
+	"potluck/server/program"
+	"potluck/server/schedule"
+	"potluck/wire"
+)
+
+// An activeJob is a job while this server owns it. One goroutine has it all.
+type activeJob struct {
+	foreman *Foreman
+	own     *ledger.Ownership
+	log     *slog.Logger
+	updates chan *ledger.Job // the newest record that was not looked at yet
+
+	record   *ledger.Job
+	program  *program.Program
+	params   []byte
+	job      *schedule.Job
+	results  *ledger.Results
+	inputs   *ledger.ChunkReader
+	assembly *assemble.Assembly
+	people   index[dispatch.Person]
+	workers  index[string]
+	effects  []schedule.Effect
+
+	writing  bool // an append is under way
+	written  chan appended
+	pending  batch // waits for the next append
+	finished chan error
+	full     bool // the store has no room
+
+	offer     dispatch.Offer
+	hungry    bool // somebody got less than he asked for since the last offer
+	nextOffer time.Time
+	told      progressKey
+	done      int // durable
+	failures  []dispatch.Failing
+}
+
+// changed passes a record on; only the newest counts.
+func (a *activeJob) changed(j *ledger.Job) {
+	for {
+		select {
+		case a.updates <- j:
+			return
+		case <-a.updates:
+		}
+	}
+}
+
+// errOver ends run when the job needs no foreman any more.
+var errOver = errors.New("the job is over")
+
+// run works on a job until it is over (nil) or lost (why).
+func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := a.start(ctx, j); err != nil {
+		return err
+	}
+	defer a.assembly.Close()
+	messages := make(chan *nats.Msg, 1024)
+	conn := a.foreman.Ledger.Conn()
+	for _, subject := range []string{
+		dispatch.Subject(j.ID, a.results.Epoch, "*"), dispatch.QuerySubject(j.ID), dispatch.SubjectAsk,
+	} {
+		sub, err := conn.ChanSubscribe(subject, messages)
+		if err != nil {
+			return err
+		}
+		defer sub.Unsubscribe() //nolint:errcheck // it ends with the connection
+	}
+	a.announce(true)
+	err := a.loop(ctx, messages)
+	a.withdraw()
+	if errors.Is(err, errOver) {
+		return nil
+	}
+	return err
+}
+
+// start builds the state of the job from the ledger.
+func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
+	a.record = j
+	policy, err := program.ParsePolicy(j.Policy)
+	if err != nil {
+		return err
+	}
+	if a.program, err = a.foreman.Library.Program(ctx, j.Module); err != nil {
+		return err
+	}
+	if a.params, err = a.foreman.Ledger.ReadBlob(ctx, j.Params); err != nil {
+		return err
+	}
+	a.inputs = a.foreman.Ledger.OpenChunks(j.Inputs)
+	a.job = schedule.New(schedule.Config{Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds()})
+	a.assembly, err = assemble.New(assemble.Plan{
+		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
+	}, a.foreman.Pool, a.foreman.Spool)
+	if err != nil {
+		return err
+	}
+	a.written, a.finished = make(chan appended, 1), make(chan error, 1)
+	var damaged bool
+	a.results, damaged, err = a.foreman.Ledger.OpenResults(ctx, j.ID, func(data []byte) error { return a.replay(ctx, data) })
+	if err != nil {
+		a.assembly.Close()
+		return err
+	}
+	if damaged {
+		a.log.Error("some results of this job were damaged on disk; their tasks are computed again")
+	}
+	if j.State == ledger.Paused {
+		a.step(schedule.Event{Kind: schedule.Pause})
+	}
+	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.results.Epoch, Weight: j.Priority}
+	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.done)
+	if a.job.Over() {
+		a.finish(ctx)
+	}
+	return nil
+}
+
+func (a *activeJob) step(e schedule.Event) []schedule.Effect {
+	a.effects = a.job.Step(now(), e, a.effects[:0])
+	return a.effects
+}
+
+const tickEvery = time.Second
+
+func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	offers := time.NewTimer(time.Hour)
+	defer offers.Stop()
+	for {
+		var err error
+		select {
+		case m := <-messages:
+			err = a.handleAll(ctx, m, messages)
+		case w := <-a.written:
+			err = a.landed(ctx, w)
+		case err = <-a.finished:
+		case j := <-a.updates:
+			err = a.update(ctx, j)
+		case <-tick.C:
+			a.react(a.step(schedule.Event{Kind: schedule.Tick}))
+			a.hungry = true // time alone can make a task worth lending again
+			a.tell()
+		case <-offers.C:
+		case <-a.own.Lost:
+			err = ledger.ErrFenced
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		a.flush(ctx)
+		if wait := a.announce(false); wait > 0 {
+			offers.Reset(wait)
+		}
+	}
+}
+
+// handleAll handles a message and those that came meanwhile: what they bring
+// is made durable together.
+func (a *activeJob) handleAll(ctx context.Context, m *nats.Msg, messages <-chan *nats.Msg) error {
+	for {
+		if err := a.handle(ctx, m); err != nil {
+			return err
+		}
+		select {
+		case m = <-messages:
+		default:
+			return nil
+		}
+		if a.pending.size > maxPending {
+			return nil
+		}
+	}
+}
+
+// update follows the record: somebody paused, resumed, cancelled or deleted
+// the job.
+func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
+	was := a.record.State
+	a.record = j
+	switch j.State {
+	case ledger.Running:
+		if was == ledger.Paused {
+			a.step(schedule.Event{Kind: schedule.Resume})
+			a.hungry = true
+		}
+	case ledger.Paused:
+		a.step(schedule.Event{Kind: schedule.Pause})
+	case ledger.Cancelled, "":
+		a.react(a.step(schedule.Event{Kind: schedule.Cancel}))
+		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
+		err := a.foreman.Ledger.DeleteResults(ctx, j.ID)
+		return errors.Join(err, errOver)
+	case ledger.Done, ledger.Failed:
+		return errOver
+	}
+	return nil
+}
+
+// react does what effects ask for that is the same wherever they come from.
+func (a *activeJob) react(effects []schedule.Effect) {
+	for _, e := range effects {
+		switch e.Kind {
+		case schedule.Revoke:
+			worker := a.workers.names[e.Worker]
+			a.foreman.revoke(dispatch.Revoke{Worker: worker, Job: a.record.ID, Task: e.Task})
+		case schedule.Dissent:
+			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", a.people.names[e.Volunteer].ID)
+		case schedule.Fail:
+			a.fail(e.Reason)
+		case schedule.Lend, schedule.Accept, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
+		}
+	}
+}
+
+// fail ends the job as failed. Its results stay, for a retry.
+func (a *activeJob) fail(reason string) {
+	a.log.Warn("a job failed", "reason", reason)
+	a.end(func(ctx context.Context) error {
+		_, err := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+			if j.State.Final() {
+				return errOver
+			}
+			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, time.Now(), a.done
+			return nil
+		})
+		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()
+		return err
+	})
+}
+
+// end does the last work on a job in the background and then ends the loop.
+func (a *activeJob) end(last func(context.Context) error) {
+	ctx := a.foreman.ctx
+	a.foreman.wait.Go(func() {
+		err := last(ctx)
+		if errors.Is(err, ledger.ErrFull) {
+			err = errors.Join(err, errWait(ctx, retryAfter))
+		}
+		if err == nil {
+			err = errOver
+		}
+		a.finished <- err
+	})
+}
+
+func errWait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tell sends the progress out if it has changed.
+func (a *activeJob) tell() {
+	p := a.progress()
+	key := progressKey{p.Done, p.Lent, p.Waiting, p.Voting, len(a.failures), p.Stuck}
+	if key == a.told {
+		return
+	}
+	a.told = key
+	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectProgress, dispatch.Encode(p)) // the next one says it again
+}
+
+type progressKey struct {
+	done, lent, waiting, voting, failures int
+	stuck                                 string
+}
+
+func (a *activeJob) progress() dispatch.Progress {
+	c := a.job.Counts()
+	p := dispatch.Progress{
+		Job: a.record.ID, Total: c.Total, Done: a.done, Lent: c.Lent, Waiting: c.Waiting,
+		Voting: max(0, c.Open-c.Lent), Mean: a.job.Mean(), Failures: slices.Clone(a.failures),
+	}
+	switch {
+	case a.full:
+		p.Stuck = ledger.ErrFull.Error()
+	case a.record.State == ledger.Paused:
+		p.Stuck = "paused"
+	case c.Lent == 0 && c.Accepted < c.Total:
+		p.Stuck = "waiting for volunteers"
+		if c.Open > 0 {
+			p.Stuck = fmt.Sprintf("waiting for other volunteers: %d tasks need one who has not answered them", c.Open)
+		}
+	}
+	return p
+}
+
+// index numbers names in the order in which they come.
+type index[T comparable] struct {
+	numbers map[T]uint32
+	names   []T
+}
+
+func (x *index[T]) of(name T) uint32 {
+	if n, ok := x.numbers[name]; ok {
+		return n
+	}
+	if x.numbers == nil {
+		x.numbers = map[T]uint32{}
+	}
+	n := uint32(len(x.names))
+	x.numbers[name], x.names = n, append(x.names, name)
+	return n
+}
+
+// offerPause is how long a foreman keeps quiet after an offer.
+const offerPause = 5 * time.Millisecond
+
+// announce offers the job to the gateways if there is something new to say. It
+// returns how long to wait before it could, if it is too early.
+func (a *activeJob) announce(first bool) time.Duration {
+	waiting := a.job.Counts().Waiting
+	if a.job.Over() || a.record.State != ledger.Running || a.full {
+		waiting = 0
+	}
+	news := first || waiting > 0 && a.hungry || (waiting == 0) != (a.offer.Waiting == 0)
+	if !news {
+		return 0
+	}
+	if wait := time.Until(a.nextOffer); wait > 0 && !first {
+		return wait
+	}
+	a.hungry = false
+	a.offer.Version++
+	a.offer.Waiting, a.offer.Mean = waiting, a.job.Mean()
+	a.nextOffer = time.Now().Add(offerPause)
+	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectOffers, dispatch.Encode(a.offer)) // a lost one is repeated
+	return 0
+}
+
+// withdraw tells the gateways that this owner has nothing to offer any more.
+func (a *activeJob) withdraw() {
+	a.offer.Version++
+	a.offer.Waiting = -1
+	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectOffers, dispatch.Encode(a.offer)) // they find out anyway
+}
+
+// verdictOf turns an effect on a reported result into what the worker is told.
+func verdictOf(k schedule.EffectKind) (wire.Status, bool) {
+	switch k {
+	case schedule.Accept:
+		return wire.Accepted, true
+	case schedule.Pending, schedule.Fail:
+		return wire.Pending, true
+	case schedule.Late:
+		return wire.Late, true
+	case schedule.Refuse:
+		return wire.Rejected, true
+	case schedule.Lend, schedule.Revoke, schedule.Dissent, schedule.Finish:
+	}
+	return 0, false
+}

@@ -1,0 +1,193 @@
+// Package foreman is the shell around the scheduler. A foreman takes the jobs
+// that nobody owns, and for each of them turns what gateways ask and report
+// into events, makes the effects durable, tells the gateways, puts the parts
+// together and finishes the job.
+//
+// All that a foreman knows he can build again from the job record and the
+// accepted results in the ledger.
+package foreman
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"potluck/sandbox"
+	"potluck/server/ledger"
+	"potluck/server/library"
+	"potluck/server/schedule"
+)
+
+// Config says what a foreman works with.
+type Config struct {
+	Ledger  *ledger.Ledger
+	Library *library.Library
+	Pool    *sandbox.Pool
+	// Spool is the folder for results while a job runs.
+	Spool string
+	// TaskTime is how long a task may compute.
+	TaskTime time.Duration
+	// MaxJobs is how many jobs are worked on at a time; the others wait.
+	MaxJobs int
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// A Foreman looks after jobs.
+type Foreman struct {
+	Config
+	metrics metrics
+	ctx     context.Context //nolint:containedctx // the foreman's own life, ended by Close
+	cancel  context.CancelFunc
+	wait    sync.WaitGroup
+	wake    chan struct{} // a record changed, or a job was let go
+
+	mu      sync.Mutex
+	changed map[string]*ledger.Job // records that are not final and not looked at yet
+	active  map[string]*activeJob
+}
+
+// retryAfter is how long a foreman waits before he tries again to own a job.
+const retryAfter = 2 * time.Second
+
+// New starts a foreman.
+func New(c Config) *Foreman {
+	f := &Foreman{
+		Config: c, metrics: newMetrics(c.Metrics), wake: make(chan struct{}, 1),
+		changed: map[string]*ledger.Job{}, active: map[string]*activeJob{},
+	}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	c.Ledger.Watch(f.note)
+	f.wait.Go(f.loop)
+	return f
+}
+
+// note hears of every change of a record.
+func (f *Foreman) note(j *ledger.Job) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.active[j.ID]; a != nil {
+		a.changed(j)
+		return
+	}
+	if j.State == "" || j.State.Final() {
+		delete(f.changed, j.ID)
+		return
+	}
+	f.changed[j.ID] = j
+	f.poke()
+}
+
+func (f *Foreman) poke() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (f *Foreman) loop() {
+	retry := time.NewTicker(retryAfter)
+	defer retry.Stop()
+	for {
+		for _, j := range f.candidates() {
+			f.adopt(j)
+		}
+		select {
+		case <-f.wake:
+		case <-retry.C:
+		case <-f.ctx.Done():
+			return
+		}
+	}
+}
+
+// candidates are the jobs that nobody here works on, the oldest first, as many
+// as there is room for.
+func (f *Foreman) candidates() (jobs []*ledger.Job) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	room := f.MaxJobs - len(f.active)
+	for _, j := range f.changed {
+		if len(jobs) < room {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
+}
+
+// adopt takes a job over if nobody owns it.
+func (f *Foreman) adopt(j *ledger.Job) {
+	own, ok, err := f.Ledger.Own(f.ctx, j.ID)
+	if err != nil {
+		f.Log.Warn("cannot take a job over; trying again", "job", j.ID, "error", err)
+	}
+	if !ok {
+		return
+	}
+	a := &activeJob{foreman: f, own: own, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID)}
+	f.mu.Lock()
+	if current := f.changed[j.ID]; current != nil {
+		j = current
+	}
+	delete(f.changed, j.ID)
+	f.active[j.ID] = a
+	f.metrics.active.Set(float64(len(f.active)))
+	f.mu.Unlock()
+	f.wait.Go(func() { f.work(a, j) })
+}
+
+// work looks after one job until it ends or is lost.
+func (f *Foreman) work(a *activeJob, j *ledger.Job) {
+	err := a.run(f.ctx, j)
+	switch {
+	case err == nil, f.ctx.Err() != nil:
+	case errors.Is(err, ledger.ErrFenced):
+		a.log.Info("another server works on this job now")
+	default:
+		a.log.Error("a job had to be let go; trying again", "error", err)
+	}
+	background, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	f.Ledger.Disown(background, a.own)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.active, j.ID)
+	f.metrics.active.Set(float64(len(f.active)))
+	if current, err := f.Ledger.Job(j.ID); err == nil && !current.State.Final() {
+		f.changed[j.ID] = current // the next tick tries again
+	}
+}
+
+// Close lets all jobs go, so that other servers, or this one when it is
+// started again, can take them over at once.
+func (f *Foreman) Close() {
+	f.cancel()
+	f.wait.Wait()
+}
+
+type metrics struct {
+	active   prometheus.Gauge
+	verdicts *prometheus.CounterVec
+	leases   prometheus.Counter
+	appends  prometheus.Counter
+	jobs     *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) metrics {
+	m := metrics{
+		active:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "potluck_jobs_active", Help: "Jobs that this server works on."}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "potluck_results_total", Help: "Results that volunteers sent, by what became of them."}, []string{"verdict"}),
+		leases:   prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_leases_total", Help: "Copies of tasks that were lent."}),
+		appends:  prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_ledger_appends_total", Help: "Batches of accepted results that were made durable."}),
+		jobs:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "potluck_jobs_total", Help: "Jobs that ended, by how."}, []string{"state"}),
+	}
+	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs)
+	return m
+}
+
+// now is the time as the scheduler counts it.
+func now() schedule.Time { return time.Now().UnixMicro() }

@@ -1,0 +1,219 @@
+package foreman
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"potluck/server/dispatch"
+	"potluck/server/schedule"
+	"potluck/wire"
+)
+
+// handle handles one message of a gateway or the API. What makes no sense is
+// logged and dropped: it comes from another version of ourselves.
+func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
+	var err error
+	switch {
+	case m.Subject == dispatch.SubjectAsk:
+		a.announce(true)
+	case m.Subject == dispatch.QuerySubject(a.record.ID):
+		err = a.query(ctx, m)
+	case strings.HasSuffix(m.Subject, ".take"):
+		err = a.take(ctx, m)
+	case strings.HasSuffix(m.Subject, ".report"):
+		err = a.report(ctx, m)
+	default:
+		err = a.takeBack(m)
+	}
+	if err != nil {
+		a.log.Warn("could not do what was asked", "subject", m.Subject, "error", err)
+	}
+	return ctx.Err()
+}
+
+// take lends tasks to a worker.
+func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
+	var t dispatch.Take
+	if err := dispatch.Decode(m.Data, &t); err != nil {
+		return err
+	}
+	var taken dispatch.Taken
+	if !a.full && a.pending.size < maxPending {
+		taken.Tasks = a.lend(ctx, t)
+	}
+	if len(taken.Tasks) < t.N {
+		a.hungry = true
+	}
+	a.foreman.metrics.leases.Add(float64(len(taken.Tasks)))
+	return m.Respond(dispatch.Encode(taken))
+}
+
+func (a *activeJob) lend(ctx context.Context, t dispatch.Take) []dispatch.Task {
+	e := schedule.Event{
+		Kind: schedule.Want, Volunteer: a.people.of(t.Person), Worker: a.workers.of(t.Worker),
+		N: min(t.N, a.fitting()),
+	}
+	var tasks []dispatch.Task
+	lost := []schedule.Event(nil)
+	for _, f := range a.step(e) {
+		if f.Kind != schedule.Lend {
+			continue
+		}
+		task, err := a.input(ctx, f.Task)
+		if err != nil {
+			a.log.Error("cannot read the input of a task", "task", f.Task, "error", err)
+			lost = append(lost, schedule.Event{Kind: schedule.Return, Volunteer: f.Volunteer, Worker: f.Worker, Task: f.Task})
+			continue
+		}
+		tasks = append(tasks, task)
+	}
+	for _, e := range lost {
+		a.step(e)
+	}
+	return tasks
+}
+
+// fitting is how many tasks fit into one message.
+func (a *activeJob) fitting() int {
+	const overhead = 64
+	return max(1, wire.MaxBatch/(min(a.record.Largest, wire.MaxInline)+overhead))
+}
+
+func (a *activeJob) input(ctx context.Context, task uint32) (dispatch.Task, error) {
+	t := dispatch.Task{Task: task}
+	input, err := a.inputs.Get(ctx, int(task))
+	if len(input) > wire.MaxInline {
+		sum := sha256.Sum256(input)
+		t.Hash = sum[:]
+	} else {
+		t.Input = input
+	}
+	return t, err
+}
+
+// takeBack lends to others what a worker gives back or leaves behind.
+func (a *activeJob) takeBack(m *nats.Msg) error {
+	var r dispatch.Return
+	if err := dispatch.Decode(m.Data, &r); err != nil {
+		return err
+	}
+	worker := a.workers.of(r.Worker)
+	if len(r.Tasks) == 0 {
+		a.react(a.step(schedule.Event{Kind: schedule.Gone, Worker: worker}))
+	}
+	for _, task := range r.Tasks {
+		a.react(a.step(schedule.Event{Kind: schedule.Return, Volunteer: a.people.of(r.Person), Worker: worker, Task: task}))
+	}
+	a.hungry = true
+	return nil
+}
+
+// report takes answers. The gateway is told about all of them together, once
+// those that were accepted are durable.
+func (a *activeJob) report(ctx context.Context, m *nats.Msg) error {
+	var r dispatch.Report
+	if err := dispatch.Decode(m.Data, &r); err != nil {
+		return err
+	}
+	reply := &reply{message: m, verdicts: make([]dispatch.Verdict, len(r.Answers))}
+	for i, answer := range r.Answers {
+		v, accepted, err := a.answer(ctx, r, answer)
+		if err != nil {
+			return err // the gateway asks again
+		}
+		reply.verdicts[i] = v
+		a.foreman.metrics.verdicts.WithLabelValues(verdictNames[v.Status]).Inc()
+		if accepted != nil {
+			if err := a.pending.add(accepted); err != nil {
+				return err
+			}
+		}
+	}
+	a.pending.replies = append(a.pending.replies, reply)
+	return nil
+}
+
+var verdictNames = map[wire.Status]string{
+	wire.Accepted: "accepted", wire.Pending: "pending", wire.Late: "late", wire.Rejected: "rejected",
+}
+
+// answer gives one answer to the scheduler.
+func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispatch.Answer) (v dispatch.Verdict, acc *accepted, err error) {
+	e := schedule.Event{
+		Kind: schedule.Result, Volunteer: a.people.of(r.Person), Worker: a.workers.of(r.Worker),
+		Task: answer.Task, Took: answer.Micros,
+	}
+	var hash []byte
+	if f := answer.Failure; f != nil {
+		e.Kind, e.Reason = schedule.Failure, reason(f)
+		sum := sha256.Sum256([]byte(f.Kind + "\x00" + f.Message))
+		hash = sum[:]
+		a.noteFailure(r.Person, answer)
+	} else if hash = answer.Hash; hash == nil {
+		sum := sha256.Sum256(answer.Output)
+		hash = sum[:]
+	} else if ok, err := a.foreman.Ledger.HasObject(ctx, outputObject(a.record.ID, hash)); err != nil || !ok {
+		return dispatch.Verdict{Status: wire.Rejected, Reason: "the output was never sent"}, nil, err
+	}
+	copy(e.Digest[:], hash)
+	effects := a.step(e)
+	for _, f := range effects {
+		if s, is := verdictOf(f.Kind); is && f.Task == answer.Task {
+			v = dispatch.Verdict{Status: s, Reason: f.Reason}
+		}
+		if f.Kind == schedule.Accept {
+			acc = a.accept(f, answer, hash)
+		}
+	}
+	a.react(effects)
+	return v, acc, nil
+}
+
+func reason(f *wire.Failure) string {
+	text := f.Message
+	if stderr := strings.TrimSpace(string(f.Stderr)); stderr != "" {
+		text += "; it wrote: " + clip(stderr, 600)
+	}
+	return text
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return strings.ToValidUTF8(s, "�")
+}
+
+// keptFailures is how many of the last failures a job remembers.
+const keptFailures = 20
+
+func (a *activeJob) noteFailure(p dispatch.Person, answer dispatch.Answer) {
+	if len(a.failures) == keptFailures {
+		a.failures = a.failures[1:]
+	}
+	by := p.Name
+	if by == "" {
+		by = p.ID
+	}
+	a.failures = append(a.failures, dispatch.Failing{
+		Task: int(answer.Task), By: by, Reason: clip(answer.Failure.Message, 600),
+		Stderr: clip(string(answer.Failure.Stderr), 2000), At: time.Now().UnixMilli(),
+	})
+}
+
+// outputObject names an output that was too large for a message.
+func outputObject(job string, hash []byte) string {
+	return fmt.Sprintf("%s.out.%s", job, hex.EncodeToString(hash))
+}
+
+// revoke tells a worker's gateway.
+func (f *Foreman) revoke(r dispatch.Revoke) {
+	gateway, _, _ := strings.Cut(r.Worker, ".")
+	_ = f.Ledger.Conn().Publish(dispatch.SubjectRevoke+gateway, dispatch.Encode(r)) // a lost one only wastes work
+}

@@ -1,0 +1,243 @@
+package foreman
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/nats-io/nats.go"
+
+	"potluck/server/assemble"
+	"potluck/server/dispatch"
+	"potluck/server/ledger"
+	"potluck/server/schedule"
+)
+
+// maxPending is how many bytes of results may wait for the disk before no more
+// tasks are lent.
+const maxPending = 64 << 20
+
+// An accepted result, as the ledger has it. A large output is an object of its own.
+type accepted struct {
+	Record assemble.Record `cbor:"1,keyasint"`
+	Output []byte          `cbor:"2,keyasint,omitempty"`
+	Object bool            `cbor:"3,keyasint,omitempty"`
+}
+
+// A reply is owed to a gateway once what it reported is durable.
+type reply struct {
+	message  *nats.Msg
+	verdicts []dispatch.Verdict
+}
+
+// A batch is what goes to the ledger together.
+type batch struct {
+	results []*accepted
+	encoded [][]byte
+	size    int
+	replies []*reply
+}
+
+func (b *batch) add(r *accepted) error {
+	data, err := cbor.Marshal(r)
+	if err != nil {
+		return err
+	}
+	b.results, b.encoded, b.size = append(b.results, r), append(b.encoded, data), b.size+len(data)
+	return nil
+}
+
+// appended is a batch that is durable now, or why it is not.
+type appended struct {
+	batch batch
+	err   error
+}
+
+// accept makes the record of an accepted result.
+func (a *activeJob) accept(e schedule.Effect, answer dispatch.Answer, hash []byte) *accepted {
+	r := assemble.Record{Task: int(e.Task), Accepted: time.Now().UnixMilli(), Bytes: len(answer.Output), Hash: hash}
+	for _, v := range e.Votes {
+		p := a.people.names[v.Volunteer]
+		r.Voters = append(r.Voters, assemble.Voter{ID: p.ID, Name: p.Name, Millis: int64(v.Millis)})
+		if lent := v.Lent / 1000; v.Lent > 0 && (r.Lent == 0 || lent < r.Lent) {
+			r.Lent = lent
+		}
+	}
+	return &accepted{Record: r, Output: answer.Output, Object: answer.Hash != nil}
+}
+
+// flush starts an append of all that waits, unless one is under way: that is
+// the group commit. A batch without results, only with replies, is done at once.
+func (a *activeJob) flush(ctx context.Context) {
+	if a.writing || len(a.pending.replies) == 0 {
+		return
+	}
+	b := a.pending
+	a.pending = batch{}
+	if len(b.results) == 0 {
+		a.answerAll(b)
+		return
+	}
+	a.writing = true
+	a.foreman.metrics.appends.Inc()
+	go func() { a.written <- appended{b, a.results.Append(ctx, b.encoded)} }()
+}
+
+// landed goes on after an append: the results count, and whoever sent them
+// hears of it. In a full store the batch waits and is tried again.
+func (a *activeJob) landed(ctx context.Context, w appended) error {
+	if errors.Is(w.err, ledger.ErrFull) {
+		if !a.full {
+			a.log.Error("results cannot be stored", "error", w.err)
+		}
+		a.full = true
+		a.foreman.wait.Go(func() {
+			if errWait(ctx, retryAfter) == nil {
+				a.written <- appended{w.batch, a.results.Append(ctx, w.batch.encoded)}
+			}
+		})
+		return nil
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if a.full {
+		a.full, a.hungry = false, true
+	}
+	a.writing = false
+	for _, r := range w.batch.results {
+		if err := a.keep(ctx, r); err != nil {
+			return err
+		}
+	}
+	a.answerAll(w.batch)
+	if a.done == a.record.Tasks {
+		a.finish(ctx)
+	}
+	return nil
+}
+
+func (a *activeJob) answerAll(b batch) {
+	for _, r := range b.replies {
+		_ = r.message.Respond(dispatch.Encode(dispatch.Reported{Verdicts: r.verdicts})) // it asks again
+	}
+}
+
+// keep takes a durable result into the assembly.
+func (a *activeJob) keep(ctx context.Context, r *accepted) error {
+	if r.Object {
+		var err error
+		if r.Output, err = a.foreman.Ledger.GetObject(ctx, outputObject(a.record.ID, r.Record.Hash)); err != nil {
+			return err
+		}
+		r.Record.Bytes = len(r.Output)
+	}
+	a.done++
+	return a.assembly.Add(r.Record, r.Output)
+}
+
+// replay takes a result that was accepted before this foreman owned the job.
+func (a *activeJob) replay(ctx context.Context, data []byte) error {
+	var r accepted
+	if err := cbor.Unmarshal(data, &r); err != nil {
+		return fmt.Errorf("read an accepted result: %w", err)
+	}
+	if r.Record.Task < 0 || r.Record.Task >= a.record.Tasks || a.job.Accepted(uint32(r.Record.Task)) {
+		return nil
+	}
+	a.step(schedule.Event{Kind: schedule.Restore, Task: uint32(r.Record.Task)})
+	return a.keep(ctx, &r)
+}
+
+// finish makes the artefact, stores it and the records, and closes the job, in
+// this order: after a crash the next owner does it again.
+func (a *activeJob) finish(ctx context.Context) {
+	a.end(func(context.Context) error {
+		result, err := a.storeResult(ctx)
+		if err != nil {
+			return a.finishFailed(ctx, err)
+		}
+		records, err := a.storeRecords(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+			if j.State.Final() {
+				return errOver
+			}
+			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", time.Now(), j.Tasks
+			j.Result, j.Records = result, records
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		a.log.Info("a job is done", "bytes", result.Size)
+		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Done)).Inc()
+		return a.foreman.Ledger.DeleteResults(ctx, a.record.ID)
+	})
+}
+
+// finishFailed fails the job if its program is to blame, and else only says so.
+func (a *activeJob) finishFailed(ctx context.Context, err error) error {
+	if errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
+		return err
+	}
+	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), time.Now(), a.done
+		return nil
+	})
+	a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()
+	return updated
+}
+
+// storeResult writes the artefact by way of a file, because its hash and size
+// come before its bytes.
+func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
+	f, err := os.CreateTemp(a.foreman.Spool, "result-")
+	if err != nil {
+		return ledger.Blob{}, err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // a temporary file
+	defer f.Close()
+	h := sha256.New()
+	if err := a.assembly.Write(ctx, io.MultiWriter(f, h)); err != nil {
+		return ledger.Blob{}, err
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return ledger.Blob{}, err
+	}
+	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f, size, hex.EncodeToString(h.Sum(nil)))
+}
+
+// storeRecords stores who computed what.
+func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
+	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
+	for i := range a.record.Tasks {
+		r, _, ok, err := a.assembly.Record(i)
+		if err == nil && !ok {
+			err = fmt.Errorf("the record of task %d is missing", i)
+		}
+		if err != nil {
+			return ledger.Chunks{}, err
+		}
+		data, err := cbor.Marshal(r)
+		if err == nil {
+			err = w.Add(data)
+		}
+		if err != nil {
+			return ledger.Chunks{}, err
+		}
+	}
+	return w.Close()
+}

@@ -1,0 +1,229 @@
+// Package library has the modules of the grid at hand: it checks and publishes
+// new ones, keeps them in the ledger, and lays them on this machine's disk for
+// the sandbox. The built-in programs are in it from the start.
+package library
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"potluck/contract"
+	"potluck/sandbox"
+	"potluck/server/ledger"
+	"potluck/server/program"
+)
+
+// A Builtin is a program that comes with the server.
+type Builtin struct {
+	Name     string
+	Module   []byte
+	Manifest *contract.Manifest
+	// ID is the module's once published; New sets it.
+	ID sandbox.ID
+}
+
+// Config says what a library works with.
+type Config struct {
+	Ledger    *ledger.Ledger
+	Pool      *sandbox.Pool
+	Executors sandbox.Config // of the determinism gate
+	Dir       string         // for modules on disk
+	Memory    int            // bytes that a program may use
+	Builtins  []Builtin
+}
+
+// A Library is the modules of the grid.
+type Library struct {
+	config Config
+	mu     sync.Mutex
+	known  map[sandbox.ID]*ledger.Module
+}
+
+// New opens a library. The modules of the built-in programs are only stored
+// when a job first uses them.
+func New(c Config) (*Library, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	for i := range c.Builtins {
+		b := &c.Builtins[i]
+		data, err := sandbox.Publish(b.Module, c.Memory)
+		if err != nil {
+			return nil, fmt.Errorf("built-in program %s: %w", b.Name, err)
+		}
+		b.Module, b.ID = data, sandbox.Hash(data)
+	}
+	return &Library{config: c, known: map[sandbox.ID]*ledger.Module{}}, nil
+}
+
+// Builtins lists the built-in programs.
+func (l *Library) Builtins() []Builtin { return l.config.Builtins }
+
+// Resolve finds a module by the name of a built-in program or by its id.
+func (l *Library) Resolve(ctx context.Context, name string) (*ledger.Module, error) {
+	if b := l.builtin(func(b Builtin) bool { return b.Name == name }); b != nil {
+		return l.Module(ctx, b.ID)
+	}
+	id, err := sandbox.ParseID(name)
+	if err != nil {
+		names := make([]string, 0, len(l.config.Builtins))
+		for _, b := range l.config.Builtins {
+			names = append(names, b.Name)
+		}
+		return nil, fmt.Errorf("no program is called %q; there are %s, and modules by their id: %w", name, strings.Join(names, ", "), ledger.ErrNotFound)
+	}
+	return l.Module(ctx, id)
+}
+
+func (l *Library) builtin(is func(Builtin) bool) *Builtin {
+	if i := slices.IndexFunc(l.config.Builtins, is); i >= 0 {
+		return &l.config.Builtins[i]
+	}
+	return nil
+}
+
+// Module gives the record of a module, storing a built-in one if it is new.
+func (l *Library) Module(ctx context.Context, id sandbox.ID) (*ledger.Module, error) {
+	l.mu.Lock()
+	m := l.known[id]
+	l.mu.Unlock()
+	if m != nil {
+		return m, nil
+	}
+	m, err := l.config.Ledger.Module(ctx, id)
+	if b := l.builtin(func(b Builtin) bool { return b.ID == id }); errors.Is(err, ledger.ErrNotFound) && b != nil {
+		m = &ledger.Module{ID: id, Bytes: len(b.Module), Manifest: b.Manifest, Gated: true, Created: time.Now()}
+		err = l.config.Ledger.PutModule(ctx, m, b.Module)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.remember(m)
+	return m, nil
+}
+
+func (l *Library) remember(m *ledger.Module) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known[m.ID] = m
+}
+
+// Bytes gives a module's bytes, of built-in ones too that no job uses yet.
+func (l *Library) Bytes(ctx context.Context, id sandbox.ID) ([]byte, error) {
+	if b := l.builtin(func(b Builtin) bool { return b.ID == id }); b != nil {
+		return b.Module, nil
+	}
+	return l.config.Ledger.ModuleBytes(ctx, id)
+}
+
+// Program gives a module ready to run on this machine.
+func (l *Library) Program(ctx context.Context, id sandbox.ID) (*program.Program, error) {
+	m, err := l.Module(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	on, err := l.onDisk(id, func() ([]byte, error) { return l.Bytes(ctx, id) })
+	return &program.Program{Module: on, Manifest: m.Manifest}, err
+}
+
+// onDisk lays a module on the disk. The sandbox checks its hash when it loads it.
+func (l *Library) onDisk(id sandbox.ID, data func() ([]byte, error)) (sandbox.Module, error) {
+	m := sandbox.Module{ID: id, Path: filepath.Join(l.config.Dir, string(id)+".wasm")}
+	if _, err := os.Stat(m.Path); err == nil {
+		return m, nil
+	}
+	bytes, err := data()
+	if err != nil {
+		return m, err
+	}
+	f, err := os.CreateTemp(l.config.Dir, "new-")
+	if err != nil {
+		return m, err
+	}
+	_, err = f.Write(bytes)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(f.Name())
+		return m, err
+	}
+	return m, os.Rename(f.Name(), m.Path)
+}
+
+// An Invalid error says what is wrong with a module.
+type Invalid struct{ Err error }
+
+func (e *Invalid) Error() string { return e.Err.Error() }
+
+func (e *Invalid) Unwrap() error { return e.Err }
+
+// Publish checks a module, caps its memory, asks it what it is, runs it
+// through the determinism gate and stores it. isNew is false if the grid had it
+// already. What is wrong with the module is an *Invalid.
+func (l *Library) Publish(ctx context.Context, raw []byte) (m *ledger.Module, isNew bool, err error) {
+	data, err := sandbox.Publish(raw, l.config.Memory)
+	if err != nil {
+		return nil, false, &Invalid{err}
+	}
+	id := sandbox.Hash(data)
+	if m, err := l.Module(ctx, id); err == nil || !errors.Is(err, ledger.ErrNotFound) {
+		return m, false, err
+	}
+	on, err := l.onDisk(id, func() ([]byte, error) { return data, nil })
+	if err != nil {
+		return nil, false, err
+	}
+	manifest, err := program.Describe(ctx, l.config.Pool, on)
+	if err != nil {
+		return nil, false, &Invalid{err}
+	}
+	m = &ledger.Module{ID: id, Bytes: len(data), Manifest: manifest, Created: time.Now()}
+	p := &program.Program{Module: on, Manifest: manifest}
+	if err := l.gateFirst(ctx, p); err != nil {
+		return nil, false, &Invalid{err}
+	}
+	if err := l.config.Ledger.PutModule(ctx, m, data); err != nil {
+		return nil, false, err
+	}
+	l.remember(m)
+	return m, true, nil
+}
+
+var errEnough = errors.New("one is enough")
+
+// gateFirst puts a new module through the gate with the first task of its
+// default parameters, or with an empty input if it has none.
+func (l *Library) gateFirst(ctx context.Context, p *program.Program) error {
+	var input []byte
+	if p.Has(contract.Split) {
+		err := p.Split(ctx, l.config.Pool, []byte("{}"), func(first []byte) error { input = first; return errEnough })
+		if err != nil && !errors.Is(err, errEnough) {
+			return nil //nolint:nilerr // its defaults are not enough: the first real task is the test
+		}
+	}
+	return sandbox.Gate(ctx, l.config.Executors, sandbox.Task{Module: p.Module, Args: p.MapArgs(nil), Input: input})
+}
+
+// Gate puts a module through the gate with the first task of its first job. It
+// returns an *Invalid if the module is not deterministic.
+func (l *Library) Gate(ctx context.Context, p *program.Program, args []string, input []byte) error {
+	m, err := l.Module(ctx, p.Module.ID)
+	if err != nil || m.Gated {
+		return err
+	}
+	if err := sandbox.Gate(ctx, l.config.Executors, sandbox.Task{Module: p.Module, Args: args, Input: input}); err != nil {
+		return &Invalid{err}
+	}
+	passed := *m
+	passed.Gated = true
+	if err := l.config.Ledger.UpdateModule(ctx, &passed); err != nil {
+		return err
+	}
+	l.remember(&passed)
+	return nil
+}
