@@ -143,6 +143,8 @@ const (
 	OutputPath = "/api/v1/work/%s/outputs/%s"
 	// LeaseHeader carries the lease, in hexadecimal, that an output answers.
 	LeaseHeader = "Potluck-Lease"
+	// VolunteerHeader carries the volunteer that the lease was lent to.
+	VolunteerHeader = "Potluck-Volunteer"
 )
 
 var (

@@ -44,6 +44,8 @@ type activeJob struct {
 
 	offer     dispatch.Offer
 	hungry    bool // somebody got less than he asked for since the last offer
+	queued    int  // Counts.Queued at the last offer
+	believed  int  // what is left of the last offer
 	nextOffer time.Time
 	told      progressKey
 	done      int // durable
@@ -158,7 +160,7 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 			err = a.update(ctx, j)
 		case <-tick.C:
 			a.react(a.step(schedule.Event{Kind: schedule.Tick}))
-			a.hungry = true // time alone can make a task worth lending again
+			a.queued = -1 // time alone can make a task worth lending again
 			a.tell()
 		case <-offers.C:
 		case <-a.own.Lost:
@@ -203,7 +205,7 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 	case ledger.Running:
 		if was == ledger.Paused {
 			a.step(schedule.Event{Kind: schedule.Resume})
-			a.hungry = true
+			a.queued, a.hungry = -1, true
 		}
 	case ledger.Paused:
 		a.step(schedule.Event{Kind: schedule.Pause})
@@ -331,23 +333,25 @@ func (x *index[T]) of(name T) uint32 {
 // offerPause is how long a foreman keeps quiet after an offer.
 const offerPause = 5 * time.Millisecond
 
-// announce offers the job to the gateways if there is something new to say. It
-// returns how long to wait before it could, if it is too early.
+// announce offers the job to the gateways if there is something new to say:
+// there is something to lend or nothing any more, more than they believe, or
+// something else for those who got too little. It returns how long to wait
+// before it could, if it is too early.
 func (a *activeJob) announce(first bool) time.Duration {
-	waiting := a.job.Counts().Waiting
+	c := a.job.Counts()
 	if a.job.Over() || a.record.State != ledger.Running || a.full {
-		waiting = 0
+		c.Waiting = 0
 	}
-	news := first || waiting > 0 && a.hungry || (waiting == 0) != (a.offer.Waiting == 0)
-	if !news {
+	more := c.Waiting > 0 && (a.believed <= c.Waiting/2 || a.hungry && a.queued != c.Queued)
+	if !first && !more && (c.Waiting == 0) == (a.offer.Waiting == 0) {
 		return 0
 	}
 	if wait := time.Until(a.nextOffer); wait > 0 && !first {
 		return wait
 	}
-	a.hungry = false
+	a.hungry, a.queued, a.believed = false, c.Queued, c.Waiting
 	a.offer.Version++
-	a.offer.Waiting, a.offer.Mean = waiting, a.job.Mean()
+	a.offer.Waiting, a.offer.Mean = c.Waiting, a.job.Mean()
 	a.nextOffer = time.Now().Add(offerPause)
 	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectOffers, dispatch.Encode(a.offer)) // a lost one is repeated
 	return 0

@@ -50,6 +50,7 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 	if len(taken.Tasks) < t.N {
 		a.hungry = true
 	}
+	a.believed -= len(taken.Tasks)
 	a.foreman.metrics.leases.Add(float64(len(taken.Tasks)))
 	return m.Respond(dispatch.Encode(taken))
 }

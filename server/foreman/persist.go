@@ -108,7 +108,7 @@ func (a *activeJob) landed(ctx context.Context, w appended) error {
 		return w.err
 	}
 	if a.full {
-		a.full, a.hungry = false, true
+		a.full, a.queued, a.hungry = false, -1, true
 	}
 	a.writing = false
 	for _, r := range w.batch.results {

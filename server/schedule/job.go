@@ -94,6 +94,7 @@ func New(c Config) *Job {
 // Counts is how many tasks are in which state.
 type Counts struct {
 	Total, Accepted, Open, Lent, Waiting int
+	Queued                               int // how often a task has come to wait for another copy
 }
 
 // Counts counts. Open tasks are lent or voted on; waiting ones can be lent now.
@@ -101,7 +102,7 @@ func (j *Job) Counts() Counts {
 	untouched := j.config.Tasks - j.accepted - j.opens.used
 	return Counts{
 		Total: j.config.Tasks, Accepted: j.accepted, Open: j.opens.used,
-		Lent: j.lentCount(), Waiting: untouched + j.queue.live,
+		Lent: j.lentCount(), Waiting: untouched + j.queue.live, Queued: j.queue.pushed,
 	}
 }
 

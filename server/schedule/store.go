@@ -37,10 +37,11 @@ func (s *slab[T]) give(i uint32) {
 // A queue is first in, first out, with places that are taken out of the middle
 // and cursors that stay good meanwhile. A place is a number that only grows.
 type queue struct {
-	tasks []uint32 // none where one was taken out
-	base  uint64   // the place of tasks[0]
-	live  int
-	round uint32 // how often it was squeezed, which voids the cursors
+	tasks  []uint32 // none where one was taken out
+	base   uint64   // the place of tasks[0]
+	live   int
+	pushed int    // in all
+	round  uint32 // how often it was squeezed, which voids the cursors
 }
 
 // A cursor is a volunteer's place in the queue.
@@ -53,6 +54,7 @@ type cursor struct {
 func (q *queue) push(task uint32) (place uint64) {
 	q.tasks = append(q.tasks, task)
 	q.live++
+	q.pushed++
 	return q.base + uint64(len(q.tasks)) - 1
 }
 

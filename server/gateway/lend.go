@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"potluck/server/dispatch"
+	"potluck/server/ledger"
+	"potluck/wire"
+)
+
+const (
+	// maxTake is how many tasks one question asks for.
+	maxTake = 256
+	// askAgain is how long a gateway waits when an owner does not answer.
+	askAgain = 200 * time.Millisecond
+)
+
+// lendAll gets the worker tasks as long as it has credit.
+func (s *session) lendAll(ctx context.Context) error {
+	asked := map[string]uint64{} // versions of offers that were asked in vain
+	idle := false
+	for {
+		room := int(s.credit.Load() - s.sent.Load())
+		if room <= 0 {
+			select {
+			case <-s.more:
+				continue
+			case <-s.gateway.draining:
+				return s.untilEnd(ctx)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		offer, ok, changed := s.gateway.pick(asked, min(room, maxTake))
+		if !ok {
+			if !idle {
+				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why()}})
+				idle = true
+			}
+			select {
+			case <-changed:
+				continue
+			case <-s.gateway.draining:
+				return s.untilEnd(ctx)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		n, err := s.take(ctx, offer, min(room, maxTake))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			s.gateway.Log.Debug("could not get tasks", "job", offer.Job, "error", err)
+		}
+		if n == 0 {
+			asked[offer.Job] = offer.Version
+		} else {
+			idle = false
+		}
+	}
+}
+
+// untilEnd lends nothing more; the connection is going to end.
+func (s *session) untilEnd(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// take gets up to n tasks of a job and lends them to the worker.
+func (s *session) take(ctx context.Context, o dispatch.Offer, n int) (int, error) {
+	j, err := s.gateway.Ledger.Job(o.Job)
+	if err != nil {
+		return 0, err
+	}
+	program, err := s.gateway.Library.Program(ctx, j.Module)
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	s.jobs[o.Job] = true
+	s.mu.Unlock()
+	taken, err := s.gateway.foremen.Take(ctx, o, dispatch.Take{Person: s.person, Worker: s.id, N: n})
+	if err != nil || len(taken.Tasks) == 0 {
+		return 0, err
+	}
+	module, err := hex.DecodeString(string(j.Module))
+	if err != nil {
+		return 0, err
+	}
+	b := wire.Batch{
+		Job: j.ID, Title: j.Title, Module: module, Args: program.MapArgs(j.Args),
+		Millis: s.gateway.TaskTime.Milliseconds(), Output: s.gateway.TaskOutput,
+	}
+	for _, t := range taken.Tasks {
+		id := s.gateway.sign(lease{j.ID, t.Task}, s.person.ID)
+		b.Leases = append(b.Leases, wire.Lease{ID: id, Task: t.Task, Input: t.Input, Hash: t.Hash})
+	}
+	s.sent.Add(uint64(len(b.Leases)))
+	s.send(wire.ToWorker{Batches: []wire.Batch{b}})
+	return len(b.Leases), nil
+}
+
+// takeReturns gives leases back that the worker will not compute.
+func (s *session) takeReturns(leases [][]byte) {
+	byJob := map[string][]uint32{}
+	for _, data := range leases {
+		if l, ok := s.gateway.verify(data, s.person.ID); ok {
+			byJob[l.job] = append(byJob[l.job], l.task)
+		}
+	}
+	for job, tasks := range byJob {
+		if o, ok, _ := s.gateway.offer(job); ok {
+			_ = s.gateway.foremen.Return(o, dispatch.Return{Person: s.person, Worker: s.id, Tasks: tasks}) // else the deadline does it
+		}
+	}
+}
+
+// takeResults passes results on, those of a job together, and answers the
+// worker when the foreman has. The worker keeps them until then.
+func (s *session) takeResults(ctx context.Context, results []wire.Result) {
+	type report struct {
+		leases  [][]byte
+		answers []dispatch.Answer
+	}
+	byJob := map[string]*report{}
+	for _, r := range results {
+		l, ok := s.gateway.verify(r.Lease, s.person.ID)
+		if !ok {
+			s.send(wire.ToWorker{Acks: []wire.Ack{{
+				Lease: r.Lease, Status: wire.Rejected, Reason: "this grid never lent that task to this volunteer",
+			}}})
+			continue
+		}
+		if byJob[l.job] == nil {
+			byJob[l.job] = &report{}
+		}
+		p := byJob[l.job]
+		p.leases = append(p.leases, r.Lease)
+		p.answers = append(p.answers, s.answer(l, r))
+	}
+	for job, p := range byJob {
+		go s.report(ctx, job, p.leases, p.answers)
+	}
+}
+
+func (s *session) answer(l lease, r wire.Result) dispatch.Answer {
+	a := dispatch.Answer{Task: l.task, Output: r.Output, Hash: r.Hash, Failure: r.Failure, Micros: r.Micros}
+	if len(a.Output) > s.gateway.TaskOutput {
+		a.Output, a.Failure = nil, &wire.Failure{Kind: "output", Message: "the output is larger than a task may write"}
+	}
+	return a
+}
+
+// report repeats answers until the owner of the job, whoever that is by then,
+// has taken them, or the job is over.
+func (s *session) report(ctx context.Context, job string, leases [][]byte, answers []dispatch.Answer) {
+	acks := make([]wire.Ack, len(leases))
+	for i, l := range leases {
+		acks[i] = wire.Ack{Lease: l, Status: wire.Late}
+	}
+	for ctx.Err() == nil {
+		o, ok, changed := s.gateway.offer(job)
+		if ok {
+			reported, err := s.gateway.foremen.Report(ctx, o, dispatch.Report{Person: s.person, Worker: s.id, Answers: answers})
+			if err == nil && len(reported.Verdicts) == len(acks) {
+				for i, v := range reported.Verdicts {
+					acks[i].Status, acks[i].Reason = v.Status, v.Reason
+				}
+				s.send(wire.ToWorker{Acks: acks})
+				return
+			}
+		}
+		if j, err := s.gateway.Ledger.Job(job); errors.Is(err, ledger.ErrNotFound) || err == nil && j.State.Final() {
+			s.send(wire.ToWorker{Acks: acks})
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+		}
+	}
+}

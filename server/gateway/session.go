@@ -1,0 +1,224 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"github.com/labstack/echo/v4"
+
+	"potluck/server/dispatch"
+	"potluck/wire"
+)
+
+const (
+	helloTime = 10 * time.Second // until a connection has said who it is
+	pingEvery = 30 * time.Second
+	deadAfter = 60 * time.Second // without an answer to a ping
+	drainTime = 10 * time.Second // for a worker to go when told to
+	maxSlots  = 1024
+	maxName   = 40 // characters
+)
+
+// A session is one worker's connection.
+type session struct {
+	gateway *Gateway
+	conn    *websocket.Conn
+	id      string // gateway.number
+	person  dispatch.Person
+	hello   wire.Hello
+	since   time.Time
+
+	out    outbox
+	credit atomic.Uint64 // leases that the worker is ready to have got in all
+	more   chan struct{} // the credit grew
+	sent   atomic.Uint64
+
+	mu   sync.Mutex
+	jobs map[string]bool // those that it has, or had, leases of
+}
+
+var sessions atomic.Uint64
+
+// serveSocket serves one worker until it goes. Browsers may only come from our
+// own pages: coder/websocket compares the Origin with the Host.
+func (g *Gateway) serveSocket(c echo.Context) error {
+	address := c.RealIP()
+	if !g.admit(address) {
+		return errTooMany
+	}
+	defer g.release(address)
+	conn, err := websocket.Accept(c.Response(), c.Request(), nil)
+	if err != nil {
+		return nil //nolint:nilerr // Accept has answered
+	}
+	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
+	g.wait.Add(1)
+	defer g.wait.Done()
+	s := &session{
+		gateway: g, conn: conn, since: time.Now(), more: make(chan struct{}, 1), jobs: map[string]bool{},
+		id: fmt.Sprintf("%s.%d", g.name, sessions.Add(1)), out: newOutbox(),
+	}
+	ctx, cancel := context.WithCancel(c.Request().Context())
+	defer cancel()
+	if refused := s.greet(ctx); refused != nil {
+		s.refuse(ctx, refused)
+		return nil
+	}
+	s.serve(ctx, cancel)
+	return nil
+}
+
+// greet waits for the hello and answers it.
+func (s *session) greet(ctx context.Context) *wire.Refused {
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
+	s.conn.SetReadLimit(wire.MaxHello)
+	var m wire.FromWorker
+	if err := s.read(ctx, &m); err != nil || m.Hello == nil {
+		return &wire.Refused{Code: wire.CodeMessage, Reason: "the first message must be a hello"}
+	}
+	h := *m.Hello
+	switch {
+	case h.Protocol != wire.Protocol:
+		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
+	case len(h.Secret) < 16 || len(h.Secret) > 64 || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
+		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of 16 to 64 bytes, 1 to %d slots, a name of at most %d characters", maxSlots, maxName)}
+	case s.gateway.Token != "" && subtle.ConstantTimeCompare([]byte(h.Token), []byte(s.gateway.Token)) != 1:
+		return &wire.Refused{Code: wire.CodeToken, Reason: "this grid wants its workers to know a token, and this one does not"}
+	}
+	sum := sha256.Sum256(h.Secret)
+	h.Secret, h.Token = nil, ""
+	s.hello, s.person = h, dispatch.Person{ID: hex.EncodeToString(sum[:8]), Name: h.Name}
+	s.credit.Store(m.Credit)
+	s.conn.SetReadLimit(wire.MaxMessage)
+	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})
+	return nil
+}
+
+// refuse ends a session with a reason.
+func (s *session) refuse(ctx context.Context, r *wire.Refused) {
+	data, err := wire.Encode(wire.ToWorker{Refused: r})
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, helloTime)
+	defer cancel()
+	if s.conn.Write(ctx, websocket.MessageBinary, data) == nil {
+		_ = s.conn.Close(websocket.StatusPolicyViolation, r.Code) // it may be gone already
+	}
+}
+
+// serve runs a session that was greeted.
+func (s *session) serve(ctx context.Context, cancel context.CancelFunc) {
+	g := s.gateway
+	g.mu.Lock()
+	g.sessions[s.id] = s
+	g.mu.Unlock()
+	engine := g.connects.WithLabelValues(engineLabel(s.hello.Engine))
+	engine.Inc()
+	g.Log.Debug("a worker came", "worker", s.id, "volunteer", s.person.ID, "slots", s.hello.Slots)
+	var wait sync.WaitGroup
+	for _, part := range []func(context.Context) error{s.readAll, s.writeAll, s.lendAll, s.ping} {
+		wait.Go(func() {
+			defer cancel() // the first to end ends all
+			if err := part(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				g.Log.Debug("a worker's connection ended", "worker", s.id, "error", err)
+			}
+		})
+	}
+	wait.Wait()
+	engine.Dec()
+	g.mu.Lock()
+	delete(g.sessions, s.id)
+	g.mu.Unlock()
+	s.giveAllBack()
+}
+
+// engineLabel keeps what strangers say of themselves out of the metrics.
+func engineLabel(engine string) string {
+	switch engine {
+	case "wazero", "browser":
+		return engine
+	}
+	return "other"
+}
+
+// giveAllBack lets others have what a worker that went still had.
+func (s *session) giveAllBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for job := range s.jobs {
+		if o, ok, _ := s.gateway.offer(job); ok {
+			_ = s.gateway.foremen.Return(o, dispatch.Return{Person: s.person, Worker: s.id}) // else the deadline does it
+		}
+	}
+}
+
+func (s *session) read(ctx context.Context, m *wire.FromWorker) error {
+	kind, data, err := s.conn.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if kind != websocket.MessageBinary {
+		return wire.ErrMessage
+	}
+	return wire.Decode(data, m)
+}
+
+func (s *session) readAll(ctx context.Context) error {
+	for {
+		var m wire.FromWorker
+		if err := s.read(ctx, &m); err != nil {
+			if errors.Is(err, wire.ErrMessage) {
+				s.refuse(ctx, &wire.Refused{Code: wire.CodeMessage, Reason: err.Error()})
+			}
+			return err
+		}
+		if m.Credit > s.credit.Load() {
+			s.credit.Store(m.Credit)
+			select {
+			case s.more <- struct{}{}:
+			default:
+			}
+		}
+		s.takeResults(ctx, m.Results)
+		s.takeReturns(m.Returns)
+		if m.Bye {
+			return nil
+		}
+	}
+}
+
+func (s *session) ping(ctx context.Context) error {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.gateway.draining:
+			s.send(wire.ToWorker{Drain: true})
+			select {
+			case <-time.After(drainTime):
+			case <-ctx.Done():
+			}
+			return nil
+		}
+		waiting, cancel := context.WithTimeout(ctx, deadAfter)
+		err := s.conn.Ping(waiting)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+}
