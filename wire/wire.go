@@ -5,6 +5,8 @@
 package wire
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -146,6 +148,13 @@ const (
 	// VolunteerHeader carries the volunteer that the lease was lent to.
 	VolunteerHeader = "Potluck-Volunteer"
 )
+
+// VolunteerID is the identity that a secret stands for: the start of its
+// SHA-256, in hexadecimal.
+func VolunteerID(secret []byte) string {
+	sum := sha256.Sum256(secret)
+	return hex.EncodeToString(sum[:8])
+}
 
 var (
 	encoding = must(cbor.EncOptions{}.EncMode())

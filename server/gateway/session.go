@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -95,9 +93,9 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case s.gateway.Token != "" && subtle.ConstantTimeCompare([]byte(h.Token), []byte(s.gateway.Token)) != 1:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "this grid wants its workers to know a token, and this one does not"}
 	}
-	sum := sha256.Sum256(h.Secret)
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name}
 	h.Secret, h.Token = nil, ""
-	s.hello, s.person = h, dispatch.Person{ID: hex.EncodeToString(sum[:8]), Name: h.Name}
+	s.hello = h
 	s.credit.Store(m.Credit)
 	s.conn.SetReadLimit(wire.MaxMessage)
 	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})

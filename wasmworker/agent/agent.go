@@ -1,0 +1,155 @@
+// Package agent is a worker's side of the grid: it connects, gets leases,
+// has an engine compute them, sends the results, and keeps every result until
+// the grid has acknowledged it, over any number of connections. It is the same
+// in a browser and headless, and never runs a program itself.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"potluck/wire"
+)
+
+// An Engine computes tasks in slots that it can stop at any time.
+type Engine interface {
+	// Load makes a module ready, so that its tasks start at once. The bytes that
+	// fetch gives were verified.
+	Load(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error
+	// Start queues a task in a slot. done is called once, from any goroutine,
+	// and stop makes it be called soon.
+	Start(slot int, t Task, done func(Outcome)) (stop func())
+}
+
+// A Task is what an engine computes.
+type Task struct {
+	Module string // hash, hexadecimal
+	Args   []string
+	Input  []byte
+	Time   time.Duration
+	Output int // bytes at the most
+}
+
+// An Outcome is an output or a failure, and how long computing took.
+type Outcome struct {
+	Output  []byte
+	Failure *wire.Failure
+	Took    time.Duration
+}
+
+// Config says for whom an agent works, and how long.
+type Config struct {
+	Server string // URL of the grid
+	Hello  wire.Hello
+	Engine Engine
+	HTTP   *http.Client
+	// UntilIdle ends the agent when the grid has no work for it.
+	UntilIdle bool
+	// MaxTasks ends it after so many tasks; 0 never.
+	MaxTasks uint64
+	// Grace is how long tasks may go on when the agent is told to end.
+	Grace time.Duration
+	Log   *slog.Logger
+	// Observe hears what happens, one call at a time.
+	Observe func(Event)
+}
+
+// An Event is something that people may want to see.
+type Event struct {
+	Kind   EventKind     `json:"event"`
+	Job    string        `json:"job,omitempty"`
+	Title  string        `json:"title,omitempty"`
+	Task   uint32        `json:"task,omitempty"`
+	Took   time.Duration `json:"took_ns,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	Totals Totals        `json:"totals"`
+}
+
+// EventKind says what an Event is about.
+type EventKind string
+
+// What happens to an agent.
+const (
+	Connected    EventKind = "connected"
+	Disconnected EventKind = "disconnected" // with the reason
+	Computed     EventKind = "computed"     // a task has an output
+	TaskFailed   EventKind = "failed"       // a task has none; with the reason
+	Idle         EventKind = "idle"         // with the reason
+	Ended        EventKind = "ended"
+)
+
+// Totals is what an agent has done.
+type Totals struct {
+	Computed uint64 `json:"computed"`
+	Failed   uint64 `json:"failed"`
+	Accepted uint64 `json:"accepted"`
+	Pending  uint64 `json:"pending"`
+	Late     uint64 `json:"late"`
+	Rejected uint64 `json:"rejected"`
+}
+
+// A RefusedError is why the grid does not want this worker. Trying again will
+// not help.
+type RefusedError struct{ wire.Refused }
+
+func (e *RefusedError) Error() string { return "the grid refused this worker: " + e.Reason }
+
+// Backoff between tries to connect: doubling, with full jitter.
+const (
+	backoffFirst = 500 * time.Millisecond
+	backoffMost  = 30 * time.Second
+)
+
+// Run works for the grid until ctx ends, or the configuration says that it is
+// enough; that is no error. Tasks that compute when ctx ends are finished if
+// they do so within the grace, and given back if not.
+func Run(ctx context.Context, c Config) error {
+	if !strings.HasPrefix(c.Server, "http://") && !strings.HasPrefix(c.Server, "https://") {
+		return fmt.Errorf("%q is not the URL of a grid: it starts with http:// or https://", c.Server)
+	}
+	a := newAgent(c)
+	var end context.CancelFunc
+	a.life, end = context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	go a.connectForEver()
+	err := a.loop(ctx)
+	a.observe(Event{Kind: Ended})
+	return err
+}
+
+// connectForEver keeps a session up.
+func (a *agent) connectForEver() {
+	ctx := a.life
+	backoff := backoffFirst
+	for ctx.Err() == nil {
+		greeted, err := a.session(ctx)
+		var refused *RefusedError
+		if errors.As(err, &refused) && refused.Code != wire.CodeFull {
+			a.tell(func() { a.fatal = refused })
+			return
+		}
+		if greeted {
+			backoff = backoffFirst
+		}
+		wait := time.Duration(rand.Int64N(int64(backoff))) //nolint:gosec // jitter needs no secrecy
+		backoff = min(2*backoff, backoffMost)
+		a.tell(func() { a.disconnected(err) })
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (a *agent) observe(e Event) {
+	e.Totals = a.totals
+	if a.Observe != nil {
+		a.Observe(e)
+	}
+}

@@ -1,0 +1,428 @@
+package agent
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"potluck/wire"
+)
+
+// An agent is the state of the loop; only the loop's goroutine touches it.
+type agent struct {
+	Config
+	life  context.Context //nolint:containedctx // what goes on in the background ends with the agent
+	mu    sync.Mutex
+	told  []func() // under mu
+	some  chan struct{}
+	link  *link // nil while there is no connection
+	fatal error
+
+	tasks   map[string]*task // by lease: queued, being fetched, running or answered
+	ready   []*task          // to be started, the first lent first
+	slots   []slot
+	modules map[string]*module
+	answers []*task  // answered and not acknowledged, in order
+	unsent  int      // of answers, from this one on they were not sent in this session
+	returns [][]byte // leases to give back
+
+	pace     pace
+	totals   Totals
+	got      uint64 // leases in all
+	idle     bool
+	ending   bool
+	gaveUp   bool
+	deadline <-chan time.Time // the end of the grace
+}
+
+// A slot is what an engine computes in one place at a time.
+type slot struct{ running int }
+
+// A task is a lease on its way.
+type task struct {
+	lease   wire.Lease
+	batch   *wire.Batch
+	hash    string // of the module
+	stop    func() // while it runs
+	dropped bool   // nobody wants its answer
+	result  *wire.Result
+	since   time.Time // when the answer was sent
+}
+
+// A module is being fetched and compiled, or is ready.
+type module struct {
+	ready   bool
+	waiting []*task
+}
+
+func newAgent(c Config) *agent {
+	return &agent{
+		Config: c, some: make(chan struct{}, 1), tasks: map[string]*task{},
+		slots: make([]slot, c.Hello.Slots), modules: map[string]*module{},
+	}
+}
+
+// tell has the loop do something. It never blocks: an engine that reports must
+// not wait for a loop that waits for the engine. What is told is bounded by the
+// credit.
+func (a *agent) tell(f func()) {
+	a.mu.Lock()
+	a.told = append(a.told, f)
+	a.mu.Unlock()
+	select {
+	case a.some <- struct{}{}:
+	default:
+	}
+}
+
+// listen does all that was told.
+func (a *agent) listen() {
+	a.mu.Lock()
+	told := a.told
+	a.told = nil
+	a.mu.Unlock()
+	for _, f := range told {
+		f()
+	}
+}
+
+// loop does one thing after the other until the agent is to end.
+func (a *agent) loop(ctx context.Context) error {
+	stop := ctx.Done()
+	for {
+		select {
+		case <-a.some:
+			a.listen()
+		case <-stop:
+			stop = nil
+			a.wind()
+		case <-a.deadline:
+			a.giveUp()
+		}
+		if a.fatal != nil {
+			return a.fatal
+		}
+		a.start()
+		a.speak()
+		if a.finished() {
+			a.leave()
+			return nil
+		}
+	}
+}
+
+// wind stops taking leases, gives back those that were not begun, and lets the
+// others finish for a while.
+func (a *agent) wind() {
+	a.ending = true
+	a.deadline = time.After(a.Grace)
+	for _, t := range a.tasks {
+		if t.result == nil && t.stop == nil {
+			a.giveBack(t)
+		}
+	}
+	a.ready = nil
+}
+
+// lastWords is how long an agent that gives up still waits for acknowledgements.
+const lastWords = 5 * time.Second
+
+// giveUp gives everything back that is still being computed. The second time,
+// or without a connection, it forgets all: the leases run out by themselves.
+func (a *agent) giveUp() {
+	if a.gaveUp || a.link == nil {
+		a.tasks, a.answers, a.returns = nil, nil, nil
+		return
+	}
+	a.gaveUp = true
+	a.deadline = time.After(lastWords)
+	for _, t := range a.tasks {
+		if t.result == nil {
+			a.giveBack(t)
+		}
+	}
+}
+
+func (a *agent) giveBack(t *task) {
+	a.returns = append(a.returns, t.lease.ID)
+	a.drop(t)
+}
+
+// drop forgets a task without an answer.
+func (a *agent) drop(t *task) {
+	t.dropped = true
+	delete(a.tasks, string(t.lease.ID))
+	if t.stop != nil {
+		t.stop()
+	}
+}
+
+// finished says whether all is done that was to be done.
+func (a *agent) finished() bool {
+	if a.MaxTasks > 0 && a.got >= a.MaxTasks || a.UntilIdle && a.idle {
+		a.ending = a.ending || len(a.tasks) == 0
+	}
+	return a.ending && len(a.tasks) == 0 && len(a.returns) == 0
+}
+
+// leave says goodbye and waits until that is said.
+func (a *agent) leave() {
+	if a.link == nil {
+		return
+	}
+	late := time.After(lastWords)
+	bye := a.link.outgoing
+	for a.link != nil {
+		select {
+		case bye <- wire.FromWorker{Bye: true}:
+			bye = nil
+		case <-a.some:
+			a.listen()
+		case <-late:
+			return
+		}
+	}
+}
+
+func (a *agent) connected(l *link) {
+	a.link, a.unsent, a.idle = l, 0, false
+	a.Log.Info("connected", "server", a.Server)
+	a.observe(Event{Kind: Connected})
+}
+
+func (a *agent) disconnected(err error) {
+	if errors.Is(err, context.Canceled) && a.link != nil && a.link.drained {
+		err = errors.New("the server is going down")
+	}
+	a.link, a.unsent = nil, 0
+	if a.ending && len(a.tasks) == 0 {
+		return // goodbye
+	}
+	a.Log.Warn("no connection; computing goes on", "reason", err, "unacknowledged", len(a.answers))
+	a.observe(Event{Kind: Disconnected, Reason: fmt.Sprint(err)})
+	a.returns = nil // the gateway gives back what went with the connection
+}
+
+// hear takes a message from the gateway.
+func (a *agent) hear(l *link, m wire.ToWorker) {
+	if a.link != l {
+		return
+	}
+	for i := range m.Batches {
+		a.take(&m.Batches[i])
+	}
+	for _, ack := range m.Acks {
+		a.acknowledged(ack)
+	}
+	for _, id := range m.Revoked {
+		if t := a.tasks[string(id)]; t != nil && t.result == nil {
+			a.drop(t)
+		}
+	}
+	if m.Idle != nil {
+		a.idle = true
+		a.observe(Event{Kind: Idle, Reason: m.Idle.Reason})
+	}
+	if m.Drain {
+		l.drained = true
+		if a.unsent == len(a.answers) {
+			l.end() // nothing is under way: come back to whoever is there next
+		}
+	}
+}
+
+// take takes leases.
+func (a *agent) take(b *wire.Batch) {
+	a.link.received += uint64(len(b.Leases))
+	a.idle = false
+	for i := range b.Leases {
+		t := &task{lease: b.Leases[i], batch: b, hash: hex.EncodeToString(b.Module)}
+		if a.tasks[string(t.lease.ID)] != nil {
+			continue // lent again what is here still
+		}
+		a.got++
+		a.tasks[string(t.lease.ID)] = t
+		if a.ending {
+			a.giveBack(t)
+			continue
+		}
+		a.prepare(t)
+	}
+}
+
+// prepare gets a task what it needs, its input and its module, and then
+// queues it.
+func (a *agent) prepare(t *task) {
+	if len(t.lease.Hash) > 0 {
+		path := fmt.Sprintf(wire.InputPath, t.batch.Job, t.lease.Task)
+		go func() {
+			input, err := a.fetch(a.life, path, t.lease.Hash)
+			a.tell(func() {
+				t.lease.Input, t.lease.Hash = input, nil
+				if err != nil {
+					a.giveBackLater(t, err)
+					return
+				}
+				a.prepare(t)
+			})
+		}()
+		return
+	}
+	m := a.modules[t.hash]
+	if m == nil {
+		m = &module{}
+		a.modules[t.hash] = m
+		go a.load(t.hash, t.batch.Module)
+	}
+	if !m.ready {
+		m.waiting = append(m.waiting, t)
+		return
+	}
+	a.ready = append(a.ready, t)
+}
+
+// giveBackLater gives a task back whose bytes could not be had.
+func (a *agent) giveBackLater(t *task, err error) {
+	a.Log.Warn("could not get what a task needs", "job", t.batch.Job, "task", t.lease.Task, "error", err)
+	if !t.dropped {
+		a.giveBack(t)
+	}
+}
+
+// load fetches and compiles a module, and starts the tasks that wait for it.
+func (a *agent) load(hash string, sum []byte) {
+	var missing error // the bytes could not be had: nobody's fault
+	err := a.Engine.Load(a.life, hash, func(ctx context.Context) (data []byte, err error) {
+		data, missing = a.fetch(ctx, fmt.Sprintf(wire.ModulePath, hash), sum)
+		return data, missing
+	})
+	a.tell(func() {
+		m := a.modules[hash]
+		waiting := m.waiting
+		m.waiting, m.ready = nil, err == nil
+		if err != nil {
+			delete(a.modules, hash)
+		}
+		for _, t := range waiting {
+			switch {
+			case t.dropped:
+			case missing != nil:
+				a.giveBackLater(t, missing)
+			case err != nil:
+				a.answer(t, Outcome{Failure: &wire.Failure{Kind: "module", Message: err.Error()}})
+			default:
+				a.ready = append(a.ready, t)
+			}
+		}
+	})
+}
+
+// start fills the slots, the emptiest first.
+func (a *agent) start() {
+	depth := a.pace.depth()
+	for len(a.ready) > 0 {
+		n := 0
+		for i := range a.slots {
+			if a.slots[i].running < a.slots[n].running {
+				n = i
+			}
+		}
+		if a.slots[n].running >= depth {
+			return
+		}
+		t := a.ready[0]
+		a.ready = slices.Delete(a.ready, 0, 1)
+		if !t.dropped {
+			a.run(n, t)
+		}
+	}
+}
+
+func (a *agent) run(n int, t *task) {
+	a.slots[n].running++
+	t.stop = a.Engine.Start(n, Task{
+		Module: t.hash, Args: t.batch.Args, Input: t.lease.Input,
+		Time: time.Duration(t.batch.Millis) * time.Millisecond, Output: t.batch.Output,
+	}, func(o Outcome) {
+		a.tell(func() {
+			a.slots[n].running--
+			t.stop = nil
+			if !t.dropped {
+				a.done(t, o)
+			}
+		})
+	})
+}
+
+// done takes the outcome of a task. A large output goes ahead over HTTP.
+func (a *agent) done(t *task, o Outcome) {
+	a.pace.computed(o.Took)
+	if o.Failure != nil || len(o.Output) <= wire.MaxInline {
+		a.answer(t, o)
+		return
+	}
+	t.stop = func() {} // it counts as running: it is not given back
+	go func() {
+		hash, err := a.upload(a.life, t, o.Output)
+		a.tell(func() {
+			t.stop = nil
+			switch {
+			case t.dropped:
+			case err != nil:
+				a.giveBackLater(t, err)
+			default:
+				o.Output = nil
+				a.answer(t, o)
+				t.result.Hash = hash
+			}
+		})
+	}()
+}
+
+// answer keeps the answer to a lease until it is acknowledged.
+func (a *agent) answer(t *task, o Outcome) {
+	t.result = &wire.Result{Lease: t.lease.ID, Output: o.Output, Failure: o.Failure, Micros: o.Took.Microseconds()}
+	t.lease.Input = nil
+	a.answers = append(a.answers, t)
+	e := Event{Kind: Computed, Job: t.batch.Job, Title: t.batch.Title, Task: t.lease.Task, Took: o.Took}
+	if o.Failure != nil {
+		a.totals.Failed++
+		e.Kind, e.Reason = TaskFailed, o.Failure.Message
+	} else {
+		a.totals.Computed++
+	}
+	a.observe(e)
+}
+
+// acknowledged forgets an answer that the grid has taken.
+func (a *agent) acknowledged(ack wire.Ack) {
+	t := a.tasks[string(ack.Lease)]
+	if t == nil || t.result == nil {
+		return
+	}
+	switch ack.Status {
+	case wire.Accepted:
+		a.totals.Accepted++
+	case wire.Pending:
+		a.totals.Pending++
+	case wire.Late:
+		a.totals.Late++
+	case wire.Rejected:
+		a.totals.Rejected++
+		a.Log.Warn("the grid rejected a result", "job", t.batch.Job, "task", t.lease.Task, "reason", ack.Reason)
+	}
+	a.pace.acknowledged(time.Since(t.since))
+	delete(a.tasks, string(ack.Lease))
+	i := slices.Index(a.answers, t)
+	a.answers = slices.Delete(a.answers, i, i+1)
+	if i < a.unsent {
+		a.unsent--
+	}
+	if a.link != nil && a.link.drained && a.unsent == 0 {
+		a.link.end()
+	}
+}

@@ -1,0 +1,67 @@
+package agent
+
+import (
+	"time"
+
+	"potluck/wire"
+)
+
+// maxUnacknowledged is how many answers may wait before no more leases are taken.
+const maxUnacknowledged = 8192
+
+// credit is how many leases in all the agent is ready to have got in this session.
+func (a *agent) credit() uint64 {
+	l := a.link
+	want := len(a.slots)*(1+a.pace.ahead()) - (len(a.tasks) - len(a.answers))
+	if a.ending || l.drained || want <= 0 || len(a.answers) > maxUnacknowledged {
+		return l.credit
+	}
+	if a.MaxTasks > 0 {
+		want = min(want, int(a.MaxTasks-min(a.got, a.MaxTasks)))
+	}
+	return max(l.credit, l.received+uint64(want))
+}
+
+// speak says what there is to say, unless the last message is still under way.
+func (a *agent) speak() {
+	l := a.link
+	if l == nil || l.busy {
+		return
+	}
+	m := wire.FromWorker{Results: a.nextResults(), Returns: a.returns}
+	if c := a.credit(); c > l.credit && a.worthTelling(c) {
+		m.Credit = c
+	}
+	if len(m.Results) == 0 && len(m.Returns) == 0 && m.Credit == 0 {
+		return
+	}
+	l.busy = true
+	l.outgoing <- m // it has room for one
+	l.credit = max(l.credit, m.Credit)
+	a.returns = nil
+}
+
+// nextResults takes as many answers as fit into a message.
+func (a *agent) nextResults() (results []wire.Result) {
+	size, now := 0, time.Now()
+	for _, t := range a.answers[a.unsent:] {
+		size += t.result.Size()
+		if len(results) > 0 && (size > wire.MaxBatch || len(results) == maxResults) {
+			break
+		}
+		t.since = now
+		results = append(results, *t.result)
+	}
+	a.unsent += len(results)
+	return results
+}
+
+// maxResults is how many results go into one message.
+const maxResults = 4096
+
+// worthTelling keeps an agent with plenty to do from asking for every single
+// task: it asks when a quarter of what it may have is missing.
+func (a *agent) worthTelling(credit uint64) bool {
+	all := uint64(len(a.slots) * (1 + a.pace.ahead()))
+	return credit-a.link.received >= (all+3)/4
+}
