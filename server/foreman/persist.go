@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -220,9 +222,10 @@ func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
 	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f, size, hex.EncodeToString(h.Sum(nil)))
 }
 
-// storeRecords stores who computed what.
+// storeRecords stores who computed what, and the credit for it.
 func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
+	credit := map[string]*ledger.Credit{}
 	for i := range a.record.Tasks {
 		r, _, ok, err := a.assembly.Record(i)
 		if err == nil && !ok {
@@ -230,6 +233,13 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 		}
 		if err != nil {
 			return ledger.Chunks{}, err
+		}
+		for _, v := range r.Voters {
+			if credit[v.ID] == nil {
+				credit[v.ID] = &ledger.Credit{Volunteer: v.ID, Name: v.Name}
+			}
+			credit[v.ID].Tasks++
+			credit[v.ID].Millis += v.Millis
 		}
 		data, err := cbor.Marshal(r)
 		if err == nil {
@@ -239,5 +249,13 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 			return ledger.Chunks{}, err
 		}
 	}
-	return w.Close()
+	records, err := w.Close()
+	if err != nil {
+		return records, err
+	}
+	t := ledger.Tally{Finished: time.Now()}
+	for _, id := range slices.Sorted(maps.Keys(credit)) {
+		t.Credits = append(t.Credits, *credit[id])
+	}
+	return records, a.foreman.Ledger.PutTally(ctx, a.record.ID, t)
 }

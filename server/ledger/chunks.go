@@ -47,6 +47,9 @@ func (w *ChunkWriter) Add(data []byte) error {
 	return w.flush()
 }
 
+// Count is how many strings were added.
+func (w *ChunkWriter) Count() int { return w.chunks.Count }
+
 func (w *ChunkWriter) flush() error {
 	name := w.chunks.object(len(w.chunks.Firsts))
 	if err := w.ledger.PutObject(w.ctx, name, bytes.NewReader(w.pending)); err != nil {

@@ -86,41 +86,7 @@ type table struct {
 	watchers []func(*Job)
 }
 
-// watchJobs fills the table before it returns and keeps it current.
-func (l *Ledger) watchJobs(ctx, background context.Context) error {
-	l.table.jobs = map[string]*Job{}
-	w, err := l.jobs.WatchAll(background)
-	if err != nil {
-		return fmt.Errorf("watch the jobs: %w", err)
-	}
-	for {
-		select {
-		case e := <-w.Updates():
-			if e != nil {
-				l.applyEntry(e)
-				continue
-			}
-			l.wait.Go(func() {
-				defer w.Stop() //nolint:errcheck // it ends with the connection
-				for {
-					select {
-					case e, ok := <-w.Updates():
-						if !ok {
-							return
-						}
-						l.applyEntry(e)
-					case <-background.Done():
-						return
-					}
-				}
-			})
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
+// applyEntry takes an entry of the watcher.
 func (l *Ledger) applyEntry(e jetstream.KeyValueEntry) {
 	j := &Job{ID: e.Key(), revision: e.Revision()}
 	if e.Operation() == jetstream.KeyValuePut {
@@ -256,6 +222,14 @@ func (l *Ledger) readJob(ctx context.Context, id string) (*Job, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// DiscardJob removes what was stored for a job that never got a record.
+func (l *Ledger) DiscardJob(ctx context.Context, j *Job) error {
+	if _, err := l.Job(j.ID); err == nil {
+		return nil // somebody else made it meanwhile
+	}
+	return l.deleteObjects(ctx, j.ID+".")
 }
 
 // DeleteJob removes a job and all that it has, the record last: after a crash

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,16 +47,18 @@ type Ledger struct {
 	Server string
 
 	embedded *server.Server
+	lock     *flock.Flock // two servers on one folder would destroy it
 	conn     *nats.Conn
 	js       jetstream.JetStream
 
-	jobs, owners, modules, grid, keys jetstream.KeyValue
-	data, uploads                     jetstream.ObjectStore
+	jobs, owners, modules, grid, keys, credit jetstream.KeyValue
+	data, uploads                             jetstream.ObjectStore
 
-	table  table
-	owned  owned
-	cancel context.CancelFunc
-	wait   sync.WaitGroup
+	table   table
+	credits credits
+	owned   owned
+	cancel  context.CancelFunc
+	wait    sync.WaitGroup
 }
 
 // markerTTL is how long a key that is gone leaves a mark for watchers.
@@ -93,7 +96,11 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	}
 	background, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
-	if err := l.watchJobs(ctx, background); err != nil {
+	l.table.jobs, l.credits.tallies = map[string]*Job{}, map[string]Tally{}
+	if err := l.watch(ctx, background, l.jobs, l.applyEntry); err != nil {
+		return err
+	}
+	if err := l.watch(ctx, background, l.credit, l.applyTally); err != nil {
 		return err
 	}
 	l.wait.Go(func() { l.renewOwned(background) })
@@ -123,7 +130,10 @@ func (l *Ledger) connect() (err error) {
 	return err
 }
 
-func (l *Ledger) embed() error {
+func (l *Ledger) embed() (err error) {
+	if l.lock, err = lockDir(l.config.Dir); err != nil {
+		return err
+	}
 	limit := l.config.Limit
 	if limit == 0 {
 		limit = freeDisk(l.config.Dir) / 10 * 9
@@ -144,10 +154,18 @@ func (l *Ledger) embed() error {
 	l.embedded = s
 	s.Start()
 	if !s.ReadyForConnections(30 * time.Second) {
-		return errors.New("the embedded store does not come up; is another server using " + l.config.Dir + "?")
+		return errors.New("the embedded store does not come up")
 	}
-	l.conn, err = nats.Connect("", nats.InProcessServer(s), nats.Name("potluck"))
+	l.conn, err = nats.Connect("", nats.InProcessServer(s), nats.Name("potluck"), nats.MaxReconnects(-1))
 	return err
+}
+
+func lockDir(dir string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return nil, errors.Join(fmt.Errorf("the folder %s is in use by another server", dir), err)
+	}
+	return lock, nil
 }
 
 func (l *Ledger) buckets(ctx context.Context) error {
@@ -168,6 +186,7 @@ func (l *Ledger) buckets(ctx context.Context) error {
 		{&l.owners, "lease", 0, markerTTL},
 		{&l.modules, "modules", 0, 0},
 		{&l.grid, "grid", 0, 0},
+		{&l.credit, "credit", 0, 0},
 		{&l.keys, "idempotency", 24 * time.Hour, 0},
 	} {
 		*b.to, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
@@ -190,6 +209,45 @@ func (l *Ledger) objects(ctx context.Context, name string, expiry time.Duration)
 		return nil, fmt.Errorf("object store %s: %w", name, err)
 	}
 	return s, nil
+}
+
+// watch applies every entry of a bucket before it returns, and every change
+// from then on.
+func (l *Ledger) watch(ctx, background context.Context, bucket jetstream.KeyValue, apply func(jetstream.KeyValueEntry)) error {
+	w, err := bucket.WatchAll(background)
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", bucket.Bucket(), err)
+	}
+	for {
+		select {
+		case e := <-w.Updates():
+			if e != nil {
+				apply(e)
+				continue
+			}
+			l.wait.Go(func() { follow(background, w, apply) })
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func follow(ctx context.Context, w jetstream.KeyWatcher, apply func(jetstream.KeyValueEntry)) {
+	defer w.Stop() //nolint:errcheck // it ends with the connection
+	for {
+		select {
+		case e, ok := <-w.Updates():
+			if !ok {
+				return
+			}
+			if e != nil {
+				apply(e)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Conn carries messages between the servers of a grid.
@@ -216,6 +274,9 @@ func (l *Ledger) Close() {
 	if l.embedded != nil {
 		l.embedded.Shutdown()
 		l.embedded.WaitForShutdown()
+	}
+	if l.lock != nil {
+		_ = l.lock.Unlock() // the end of the process does it too
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -74,15 +75,31 @@ func (l *Ledger) OpenObject(ctx context.Context, name string) (io.ReadCloser, er
 	return open(ctx, l.data, name)
 }
 
+// readTime is how long reading an object may take if its reader does not say:
+// the client would give it five seconds, and one that is damaged never ends.
+const readTime = 5 * time.Minute
+
+type object struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (o object) Close() error {
+	o.cancel()
+	return o.ReadCloser.Close()
+}
+
 func open(ctx context.Context, s jetstream.ObjectStore, name string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
 	o, err := s.Get(ctx, name)
+	if err == nil {
+		return object{o, cancel}, nil
+	}
+	cancel()
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return o, nil
+	return nil, fmt.Errorf("read %s: %w", name, err)
 }
 
 // GetObject reads the whole of an object.

@@ -120,7 +120,7 @@ func unpack(data []byte, yield func([]byte) error) (ok bool, err error) {
 
 func (r *Results) append(ctx context.Context, data []byte) error {
 	for {
-		ack, err := r.ledger.js.Publish(ctx, r.subject, data, jetstream.WithExpectLastSequence(r.seq))
+		ack, err := r.ledger.js.Publish(ctx, r.subject, data, jetstream.WithExpectLastSequence(r.seq), jetstream.WithRetryAttempts(0))
 		if err == nil {
 			r.seq = ack.Sequence
 			return nil
@@ -168,9 +168,13 @@ func (r *Results) landed(ctx context.Context, data []byte) (bool, error) {
 // stall is how long a read may stand still before it is begun again.
 const stall = 5 * time.Second
 
+// replayAhead is how many bytes are asked for ahead: with more under way the
+// server would take this connection for a slow one and cut it.
+const replayAhead = 16 << 20
+
 // replay reads the messages up to last.
 func (r *Results) replay(ctx context.Context, s jetstream.Stream, last uint64, yield func([]byte) error) (damaged bool, err error) {
-	damaged = s.CachedInfo().State.NumDeleted > 0
+	damaged = s.CachedInfo().State.NumDeleted > 0 || s.CachedInfo().State.FirstSeq > 1
 	next := uint64(1)
 	for tries := 0; next <= last; tries++ {
 		from := next
@@ -189,7 +193,7 @@ func (r *Results) read(ctx context.Context, s jetstream.Stream, next, last uint6
 	if err != nil {
 		return next, fmt.Errorf("read results: %w", err)
 	}
-	messages, err := c.Messages(jetstream.PullMaxMessages(256))
+	messages, err := c.Messages(jetstream.PullMaxBytes(replayAhead))
 	if err != nil {
 		return next, fmt.Errorf("read results: %w", err)
 	}

@@ -1,0 +1,89 @@
+// Package api is the grid over HTTP, for submitters and for the pages: what
+// openapi.yaml describes. Bad input is refused at the door, with an RFC 9457
+// problem that says what to do.
+package api
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/nats-io/nats.go"
+
+	"potluck/sandbox"
+	"potluck/server/dispatch"
+	"potluck/server/ledger"
+	"potluck/server/library"
+)
+
+// The stubs of openapi.yaml, and the Go client, are generated.
+//go:generate go tool -C ../.. -modfile=scripts/tools.mod oapi-codegen -config scripts/api-server.yaml server/api/openapi.yaml
+//go:generate go tool -C ../.. -modfile=scripts/tools.mod oapi-codegen -config scripts/api-client.yaml server/api/openapi.yaml
+
+// Config says what the API works with.
+type Config struct {
+	Ledger  *ledger.Ledger
+	Library *library.Library
+	Pool    *sandbox.Pool
+	// Workers lists the connections of this server.
+	Workers func() []Worker
+	// Scratch is a folder for what is being uploaded.
+	Scratch string
+	Log     *slog.Logger
+}
+
+// An API serves the API.
+type API struct {
+	Config
+	foremen dispatch.Client
+	hub     *hub
+	sub     *nats.Subscription
+	stop    chan struct{}
+	wait    sync.WaitGroup
+}
+
+// New starts the API.
+func New(c Config) (*API, error) {
+	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, stop: make(chan struct{})}
+	a.hub = newHub()
+	c.Ledger.Watch(a.hub.record)
+	var err error
+	a.sub, err = c.Ledger.Conn().Subscribe(dispatch.SubjectProgress, func(m *nats.Msg) {
+		var p dispatch.Progress
+		if dispatch.Decode(m.Data, &p) == nil {
+			a.hub.progress(p)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.wait.Go(a.sample)
+	return a, nil
+}
+
+// Register adds the API's routes.
+func (a *API) Register(e *echo.Echo) { RegisterHandlersWithBaseURL(e, a, "/api/v1") }
+
+// Close ends the streams.
+func (a *API) Close() {
+	close(a.stop)
+	_ = a.sub.Unsubscribe() // it ends with the connection
+	a.wait.Wait()
+}
+
+// sampleEvery is how often the grid's numbers are taken, once for all viewers.
+const sampleEvery = time.Second
+
+func (a *API) sample() {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		a.hub.sample(a.Workers())
+		select {
+		case <-tick.C:
+		case <-a.stop:
+			return
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"potluck/contract"
+	"potluck/sandbox"
+)
+
+// ListPrograms lists the built-in programs.
+func (a *API) ListPrograms(c echo.Context) error {
+	all := []Program{}
+	for _, b := range a.Library.Builtins() {
+		all = append(all, viewProgram(b.ID, b.Manifest))
+	}
+	return c.JSON(http.StatusOK, all)
+}
+
+func viewProgram(id sandbox.ID, m *contract.Manifest) Program {
+	return Program{
+		ID: string(id), Name: m.Name, Title: m.Title, Summary: m.Summary, Parameters: m.Parameters,
+		Result: m.Result, TakesInput: m.Split != "",
+	}
+}
+
+// GetModule gives the bytes of a module; they never change.
+func (a *API) GetModule(c echo.Context, id string) error {
+	module, err := sandbox.ParseID(id)
+	if err != nil {
+		return refuse(http.StatusNotFound, "%v", err)
+	}
+	data, err := a.Library.Bytes(c.Request().Context(), module)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	return c.Blob(http.StatusOK, "application/wasm", data)
+}
+
+// GetGrid gives the last sample.
+func (a *API) GetGrid(c echo.Context) error {
+	return c.JSON(http.StatusOK, a.hub.grid())
+}
+
+// ListWorkers lists the connections of this server.
+func (a *API) ListWorkers(c echo.Context) error {
+	return c.JSON(http.StatusOK, a.Workers())
+}
+
+// GetLeaderboard lists who has done most.
+func (a *API) GetLeaderboard(c echo.Context, params GetLeaderboardParams) error {
+	limit, err := limitOf(params.Limit, 100, 1000)
+	if err != nil {
+		return err
+	}
+	if params.Days < 0 || params.Days > 3650 {
+		return refuse(http.StatusUnprocessableEntity, "days is from 1 to 3650")
+	}
+	var since time.Time
+	if params.Days > 0 {
+		since = time.Now().AddDate(0, 0, -params.Days)
+	}
+	board := []Standing{}
+	for _, s := range a.Ledger.Leaderboard(since) {
+		if len(board) == limit {
+			break
+		}
+		board = append(board, Standing{Volunteer: s.Volunteer, Name: s.Name, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000})
+	}
+	return c.JSON(http.StatusOK, board)
+}

@@ -1,0 +1,302 @@
+package api
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/labstack/echo/v4"
+
+	"potluck/server/assemble"
+	"potluck/server/dispatch"
+	"potluck/server/ledger"
+)
+
+// view shows a job, with the newest progress that this server has heard of.
+func (a *API) view(j *ledger.Job) Job { return viewJob(j, a.hub.latest(j.ID)) }
+
+func viewJob(j *ledger.Job, p dispatch.Progress) Job {
+	v := Job{
+		ID: j.ID, Title: j.Title, Program: j.Program, Module: string(j.Module), State: JobState(j.State),
+		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Finished: j.Finished,
+		Media: j.Media, Bytes: j.Result.Size, TaskSeconds: float64(p.Mean) / 1e6,
+		Tasks: Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting},
+	}
+	if j.Params.Object == "" {
+		v.Params = j.Params.Inline
+	}
+	if j.State.Final() {
+		v.Tasks = Tasks{Total: j.Tasks, Done: j.Done}
+	} else {
+		v.Reason = p.Stuck
+	}
+	for _, f := range p.Failures {
+		v.Failures = append(v.Failures, Failure{
+			Task: f.Task, By: f.By, Reason: f.Reason, Stderr: f.Stderr, At: time.UnixMilli(f.At).UTC(),
+		})
+	}
+	return v
+}
+
+// limitOf checks the size of a page.
+func limitOf(given, usual, most int) (int, error) {
+	switch {
+	case given == 0:
+		return usual, nil
+	case given < 1 || given > most:
+		return 0, refuse(http.StatusUnprocessableEntity, "limit is from 1 to %d", most)
+	}
+	return given, nil
+}
+
+// ListJobs lists jobs. A cursor is the id of the last job of the page before.
+func (a *API) ListJobs(c echo.Context, params ListJobsParams) error {
+	limit, err := limitOf(params.Limit, 50, 200)
+	if err != nil {
+		return err
+	}
+	if params.State != "" && !slices.Contains(ledger.States(), ledger.State(params.State)) {
+		return refuse(http.StatusUnprocessableEntity, "no job is ever %q: states are running, paused, done, failed and cancelled", params.State)
+	}
+	all := a.Ledger.Jobs()
+	if params.Cursor != "" {
+		all = all[sort.Search(len(all), func(i int) bool { return all[i].ID < params.Cursor }):]
+	}
+	page := JobPage{Jobs: []Job{}}
+	for _, j := range all {
+		if params.State != "" && ledger.State(params.State) != j.State {
+			continue
+		}
+		if len(page.Jobs) == limit {
+			page.Next = page.Jobs[limit-1].ID
+			break
+		}
+		page.Jobs = append(page.Jobs, a.view(j))
+	}
+	return c.JSON(http.StatusOK, page)
+}
+
+// GetJob shows a job.
+func (a *API) GetJob(c echo.Context, id string) error {
+	j, err := a.Ledger.Job(id)
+	if err != nil {
+		return err
+	}
+	a.refresh(c.Request().Context(), j)
+	v := a.view(j)
+	if j.Params.Object != "" {
+		if v.Params, err = a.Ledger.ReadBlob(c.Request().Context(), j.Params); err != nil {
+			return err
+		}
+	}
+	return c.JSON(http.StatusOK, v)
+}
+
+// refresh asks the owner of a running job how far it is. Without an owner the
+// last that was heard has to do.
+func (a *API) refresh(ctx context.Context, j *ledger.Job) {
+	if j.State.Final() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	data, err := a.foremen.Query(ctx, j.ID, dispatch.Query{Want: dispatch.WantProgress})
+	var p dispatch.Progress
+	if err == nil && dispatch.Decode(data, &p) == nil {
+		a.hub.progress(p)
+	}
+}
+
+// ChangeJob cancels, pauses, resumes or retries.
+func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
+	change := map[JobAction]struct {
+		from []ledger.State
+		to   ledger.State
+	}{
+		JobActionCancel: {[]ledger.State{ledger.Running, ledger.Paused}, ledger.Cancelled},
+		JobActionPause:  {[]ledger.State{ledger.Running}, ledger.Paused},
+		JobActionResume: {[]ledger.State{ledger.Paused}, ledger.Running},
+		JobActionRetry:  {[]ledger.State{ledger.Failed}, ledger.Running},
+	}
+	step, ok := change[action]
+	if !ok {
+		return refuse(http.StatusNotFound, "a job can be cancelled, paused, resumed or retried, not %q", action)
+	}
+	j, err := a.Ledger.UpdateJob(c.Request().Context(), id, func(j *ledger.Job) error {
+		if !slices.Contains(step.from, j.State) {
+			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
+		}
+		j.State, j.Reason, j.Finished = step.to, "", time.Time{}
+		if step.to == ledger.Cancelled {
+			j.Finished, j.Done = time.Now(), a.hub.latest(id).Done
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, a.view(j))
+}
+
+// DeleteJob deletes a job that has ended.
+func (a *API) DeleteJob(c echo.Context, id string) error {
+	j, err := a.Ledger.Job(id)
+	if err != nil {
+		return err
+	}
+	if !j.State.Final() {
+		return refuse(http.StatusConflict, "the job is still %s: cancel it first", j.State)
+	}
+	if err := a.Ledger.DeleteJob(c.Request().Context(), id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// ListTasks says who computed what. A cursor is the number of the next task.
+func (a *API) ListTasks(c echo.Context, id string, params ListTasksParams) error {
+	j, err := a.Ledger.Job(id)
+	if err != nil {
+		return err
+	}
+	accept := c.Request().Header.Get(echo.HeaderAccept)
+	switch {
+	case strings.HasPrefix(accept, "application/x-ndjson"):
+		return a.streamTasks(c, j, "application/x-ndjson", func(w http.ResponseWriter) (func(Task) error, func() error) {
+			return func(t Task) error { return json.NewEncoder(w).Encode(t) }, nil
+		})
+	case strings.HasPrefix(accept, "text/csv"):
+		return a.streamTasks(c, j, "text/csv", csvTasks)
+	}
+	limit, err := limitOf(params.Limit, 100, 1000)
+	if err != nil {
+		return err
+	}
+	from := 0
+	if params.Cursor != "" {
+		if from, err = strconv.Atoi(params.Cursor); err != nil || from < 0 {
+			return refuse(http.StatusUnprocessableEntity, "cursor %q is not one that a page gave", params.Cursor)
+		}
+	}
+	tasks, next, err := a.records(c.Request().Context(), j, from, limit)
+	if err != nil {
+		return err
+	}
+	page := TaskPage{Tasks: tasks}
+	if next >= 0 {
+		page.Next = strconv.Itoa(next)
+	}
+	return c.JSON(http.StatusOK, page)
+}
+
+// records gives up to n records from a task on, and where to go on, or -1.
+func (a *API) records(ctx context.Context, j *ledger.Job, from, n int) ([]Task, int, error) {
+	if j.State == ledger.Done {
+		return a.storedRecords(ctx, j, from, n)
+	}
+	tasks := []Task{}
+	data, err := a.foremen.Query(ctx, j.ID, dispatch.Query{Want: dispatch.WantTasks, From: from, N: n})
+	if errors.Is(err, dispatch.ErrNobody) && j.State.Final() {
+		return tasks, -1, nil // nobody works on it any more, and it never got as far as storing them
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	var page assemble.Page
+	if err := json.Unmarshal(data, &page); err != nil {
+		return nil, 0, err
+	}
+	for _, r := range page.Tasks {
+		tasks = append(tasks, viewTask(r))
+	}
+	return tasks, page.Next, nil
+}
+
+func (a *API) storedRecords(ctx context.Context, j *ledger.Job, from, n int) ([]Task, int, error) {
+	tasks := []Task{}
+	reader := a.Ledger.OpenChunks(j.Records)
+	end := min(from+n, j.Tasks)
+	for i := from; i < end; i++ {
+		data, err := reader.Get(ctx, i)
+		if err != nil {
+			return nil, 0, err
+		}
+		var r assemble.Record
+		if err := cbor.Unmarshal(data, &r); err != nil {
+			return nil, 0, err
+		}
+		tasks = append(tasks, viewTask(r))
+	}
+	if end >= j.Tasks {
+		end = -1
+	}
+	return tasks, end, nil
+}
+
+func viewTask(r assemble.Record) Task {
+	t := Task{
+		Task: r.Task, Lent: time.UnixMilli(r.Lent).UTC(), Accepted: time.UnixMilli(r.Accepted).UTC(),
+		Bytes: r.Bytes, Hash: hex.EncodeToString(r.Hash), Volunteers: []Voter{},
+	}
+	for _, v := range r.Voters {
+		t.Volunteers = append(t.Volunteers, Voter{ID: v.ID, Name: v.Name, Ms: v.Millis})
+	}
+	return t
+}
+
+// streamTasks writes all records one by one.
+func (a *API) streamTasks(c echo.Context, j *ledger.Job, media string, open func(http.ResponseWriter) (func(Task) error, func() error)) error {
+	ctx := c.Request().Context()
+	tasks, next, err := a.records(ctx, j, 0, 1000)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderContentType, media)
+	write, end := open(c.Response())
+	for {
+		for _, t := range tasks {
+			if err := write(t); err != nil {
+				return err
+			}
+		}
+		if next < 0 {
+			break
+		}
+		if tasks, next, err = a.records(ctx, j, next, 1000); err != nil {
+			return err
+		}
+	}
+	if end != nil {
+		return end()
+	}
+	return nil
+}
+
+// csvTasks writes a line for each volunteer of each task.
+func csvTasks(w http.ResponseWriter) (func(Task) error, func() error) {
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"task", "volunteer", "name", "ms", "lent", "accepted", "bytes", "hash"}) // Flush says
+	write := func(t Task) error {
+		for _, v := range t.Volunteers {
+			err := out.Write([]string{
+				strconv.Itoa(t.Task), v.ID, v.Name, strconv.FormatInt(v.Ms, 10), t.Lent.Format(time.RFC3339Nano),
+				t.Accepted.Format(time.RFC3339Nano), strconv.Itoa(t.Bytes), t.Hash,
+			})
+			if err != nil {
+				return fmt.Errorf("write CSV: %w", err)
+			}
+		}
+		return nil
+	}
+	return write, func() error { out.Flush(); return out.Error() }
+}

@@ -1,0 +1,306 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"potluck/contract"
+	"potluck/sandbox"
+	"potluck/server/assemble"
+	"potluck/server/ledger"
+	"potluck/server/program"
+)
+
+// Limits on what a submitter sends.
+const (
+	maxJSON     = 64 << 10 // bytes of a body in JSON
+	maxKey      = 128      // characters of an Idempotency-Key
+	maxTitle    = 120      // characters
+	minPriority = 0.01
+	maxPriority = 100
+)
+
+// CreateJob takes a job. Its inputs are stored first and its record last: what
+// has no record is no job.
+func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxJSON))
+	if err != nil {
+		return err
+	}
+	id, done, err := a.once(c.Request().Context(), params.IdempotencyKey, body)
+	if err != nil {
+		return err
+	}
+	if done == nil {
+		var wanted NewJob
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&wanted); err != nil {
+			return refuse(http.StatusBadRequest, "the body is not a job: %v", err)
+		}
+		if done, err = a.submit(c.Request().Context(), id, wanted); err != nil {
+			return err
+		}
+	}
+	c.Response().Header().Set(echo.HeaderLocation, "/api/v1/jobs/"+done.ID)
+	return c.JSON(http.StatusCreated, a.view(done))
+}
+
+// once gives the id for a new job, or the job that an earlier request with the
+// same key has made.
+func (a *API) once(ctx context.Context, key string, body []byte) (id string, done *ledger.Job, err error) {
+	id = ledger.NewID()
+	if key == "" {
+		return id, nil, nil
+	}
+	if len(key) > maxKey {
+		return "", nil, refuse(http.StatusUnprocessableEntity, "the Idempotency-Key has more than %d characters", maxKey)
+	}
+	hash := func(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
+	first, err := a.Ledger.Once(ctx, hash([]byte(key)), id+" "+hash(body))
+	if err != nil {
+		return "", nil, err
+	}
+	id, sum, _ := strings.Cut(first, " ")
+	if sum != hash(body) {
+		return "", nil, refuse(http.StatusUnprocessableEntity, "this Idempotency-Key came with another body before: take a new key for a new job")
+	}
+	if done, err = a.Ledger.Job(id); errors.Is(err, ledger.ErrNotFound) {
+		return id, nil, nil
+	}
+	return id, done, err
+}
+
+// A draft is a job on its way into the ledger.
+type draft struct {
+	*ledger.Job
+	program *program.Program
+	params  []byte
+}
+
+func (a *API) submit(ctx context.Context, id string, wanted NewJob) (*ledger.Job, error) {
+	d, err := a.draft(ctx, id, wanted)
+	if err != nil {
+		return nil, err
+	}
+	err = a.fill(ctx, d, wanted.Input)
+	if err == nil {
+		err = a.Ledger.CreateJob(ctx, d.Job)
+	}
+	if err != nil {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := a.Ledger.DiscardJob(cleanup, d.Job); err != nil {
+			a.Log.Warn("could not discard what a refused job had stored", "job", id, "error", err)
+		}
+		return nil, err
+	}
+	return d.Job, nil
+}
+
+// draft checks all that can be checked before anything is stored.
+func (a *API) draft(ctx context.Context, id string, wanted NewJob) (*draft, error) {
+	m, err := a.Library.Resolve(ctx, wanted.Program)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, refuseField("/program", errors.New(strings.TrimSuffix(err.Error(), ": not found")))
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.Library.Program(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{program: p, Job: &ledger.Job{
+		ID: id, Module: m.ID, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
+		Title: wanted.Title, Policy: wanted.Policy, Priority: wanted.Priority, Args: wanted.Args,
+	}}
+	if err := d.options(wanted); err != nil {
+		return nil, err
+	}
+	d.params, err = p.CheckParams(wanted.Params)
+	return d, err
+}
+
+// options checks the small things and fills in what was left out.
+func (d *draft) options(wanted NewJob) (err error) {
+	if d.Policy == "" {
+		d.Policy = "trusted"
+	}
+	if _, err := program.ParsePolicy(d.Policy); err != nil {
+		return refuseField("/policy", err)
+	}
+	if d.Priority == 0 {
+		d.Priority = 1
+	}
+	if d.Priority < minPriority || d.Priority > maxPriority {
+		return refuseField("/priority", fmt.Errorf("a priority is from %v to %v", minPriority, maxPriority))
+	}
+	if d.Collect, err = contract.ParseCollect(string(wanted.Collect)); err != nil {
+		return refuseField("/collect", err)
+	}
+	d.Media = assemble.MediaType(d.Collect)
+	if manifest := d.program.Manifest; manifest != nil {
+		if len(d.Args) > 0 {
+			return refuseField("/args", fmt.Errorf("%s takes parameters, not arguments", manifest.Name))
+		}
+		d.Program, d.Media = manifest.Name, manifest.Result
+		if wanted.Collect == "" {
+			d.Collect = manifest.Collect
+		} else if !manifest.Has(contract.Reduce) && !manifest.Has(contract.Render) {
+			d.Media = assemble.MediaType(d.Collect)
+		}
+	}
+	if d.Title == "" {
+		d.Title = d.Program
+	}
+	if d.Title == "" {
+		d.Title = "module " + string(d.Module[:12])
+	}
+	if utf8.RuneCountInString(d.Title) > maxTitle {
+		return refuseField("/title", fmt.Errorf("a title has at most %d characters", maxTitle))
+	}
+	return nil
+}
+
+// fill stores parameters and inputs, and puts the first task of a new module
+// through the determinism gate.
+func (a *API) fill(ctx context.Context, d *draft, in Input) error {
+	if isText := d.program.Manifest != nil && d.program.Has(contract.Split); isText && in != (Input{}) {
+		return refuseField("/input", fmt.Errorf("%s makes its tasks from parameters and takes no input", d.Program))
+	}
+	var err error
+	d.Params, err = a.Ledger.PutBlob(ctx, d.ID+".params", bytes.NewReader(d.params), int64(len(d.params)), string(sandbox.Hash(d.params)))
+	if err != nil {
+		return err
+	}
+	w := a.Ledger.NewChunks(ctx, d.ID+".inputs")
+	var first []byte
+	inputs := program.Inputs{Keep: func(input []byte) error {
+		if w.Count() == 0 {
+			first = bytes.Clone(input)
+		}
+		return w.Add(input)
+	}}
+	if err := a.split(ctx, d, in, inputs.Add); err != nil {
+		return err
+	}
+	if inputs.Count == 0 {
+		return refuseField("/input", program.ErrNoTasks)
+	}
+	if err := a.Library.Gate(ctx, d.program, d.program.MapArgs(d.Args), first); err != nil {
+		return err
+	}
+	d.Tasks, d.Largest = inputs.Count, inputs.Largest
+	d.Inputs, err = w.Close()
+	return err
+}
+
+// split gives every input of the job to add. What is wrong with them is the
+// submitter's to mend.
+func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) error) error {
+	mend := func(field string, err error) error {
+		if err == nil || errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
+			return err
+		}
+		return refuseField(field, err)
+	}
+	if d.program.Manifest != nil && d.program.Has(contract.Split) {
+		return mend("/params", d.program.Split(ctx, a.Pool, d.params, add))
+	}
+	d.Split = in.Split
+	if d.Split == "" && d.program.Manifest != nil {
+		d.Split = d.program.Manifest.Split
+	}
+	if d.Split == "" {
+		d.Split = "lines"
+	}
+	s, err := program.ParseSplitter(d.Split)
+	if err != nil {
+		return refuseField("/input/split", err)
+	}
+	data, err := a.open(ctx, s, in)
+	if err != nil {
+		return err
+	}
+	defer data.Close() //nolint:errcheck // only read
+	return mend("/input", s.Split(data, add))
+}
+
+// open gives the data that an input is split from.
+func (a *API) open(ctx context.Context, s *program.Splitter, in Input) (io.ReadCloser, error) {
+	given := in.Text != "" || in.Upload != ""
+	switch {
+	case !s.NeedsData() && given:
+		return nil, refuseField("/input", errors.New("a range makes its inputs itself: leave text and upload out"))
+	case s.NeedsData() && !given:
+		return nil, refuseField("/input", errors.New("this program works on an input: give text, an upload, or the splitter range:FROM:TO"))
+	case in.Text != "" && in.Upload != "":
+		return nil, refuseField("/input", errors.New("give text or an upload, not both"))
+	case in.Upload != "":
+		data, err := a.Ledger.OpenUpload(ctx, in.Upload)
+		if errors.Is(err, ledger.ErrNotFound) {
+			err = refuseField("/input/upload", errors.New("there is no such upload; uploads are kept for a day: send it again"))
+		}
+		return data, err
+	}
+	return io.NopCloser(strings.NewReader(in.Text)), nil
+}
+
+// CreateModule publishes a module.
+func (a *API) CreateModule(c echo.Context) error {
+	if t := c.Request().Header.Get(echo.HeaderContentType); t != "application/wasm" && t != echo.MIMEOctetStream {
+		return refuse(http.StatusUnsupportedMediaType, "send the bytes of the module as application/wasm, not as %q", t)
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, sandbox.MaxModule))
+	if err != nil {
+		return err
+	}
+	m, isNew, err := a.Library.Publish(c.Request().Context(), data)
+	if err != nil {
+		return err
+	}
+	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil}
+	if m.Manifest != nil {
+		view.Program = viewProgram(m.ID, m.Manifest)
+	}
+	if !isNew {
+		return c.JSON(http.StatusOK, view)
+	}
+	c.Response().Header().Set(echo.HeaderLocation, "/api/v1/modules/"+string(m.ID))
+	return c.JSON(http.StatusCreated, view)
+}
+
+// CreateInput keeps data for jobs to come.
+func (a *API) CreateInput(c echo.Context) error {
+	upload := Upload{ID: ledger.NewID()}
+	body := &counter{r: http.MaxBytesReader(c.Response(), c.Request().Body, program.MaxInputs)}
+	if err := a.Ledger.PutUpload(c.Request().Context(), upload.ID, body); err != nil {
+		return err
+	}
+	upload.Bytes = body.n
+	return c.JSON(http.StatusCreated, upload)
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
