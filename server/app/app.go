@@ -1,0 +1,241 @@
+// Package app puts a server together: from its configuration to a running
+// server, and back to nothing.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"potluck/sandbox"
+	"potluck/server/api"
+	"potluck/server/foreman"
+	"potluck/server/gateway"
+	"potluck/server/ledger"
+	"potluck/server/library"
+	"potluck/tasks"
+)
+
+// Config is a server's configuration. Its tags make the flags, the environment
+// variables and the defaults.
+type Config struct {
+	Addr          string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"POTLUCK_ADDR"`
+	Data          string        `help:"Folder for everything that must be kept." default:"potluck-data" env:"POTLUCK_DATA" type:"path"`
+	NATS          string        `help:"URL of an external NATS server or cluster with JetStream; embedded if empty." name:"nats" env:"POTLUCK_NATS"`
+	NATSReplicas  int           `help:"Copies that an external cluster keeps of each thing." name:"nats-replicas" default:"1" env:"POTLUCK_NATS_REPLICAS"`
+	StoreLimit    int64         `help:"Bytes that the embedded store may use; 0 is nine tenths of the free disk." default:"0" env:"POTLUCK_STORE_LIMIT"`
+	TokenFile     string        `help:"File with the token that workers must know; without it everybody may lend a hand." env:"POTLUCK_TOKEN_FILE" type:"existingfile"`
+	TaskTime      time.Duration `help:"How long one task may compute." default:"60s" env:"POTLUCK_TASK_TIME"`
+	TaskOutput    int           `help:"Bytes that one task may write." default:"16777216" env:"POTLUCK_TASK_OUTPUT"`
+	TaskMemory    int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
+	Executors     int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
+	MaxJobs       int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
+	MaxPerAddress int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
+	BehindProxy   bool          `help:"Take addresses from X-Forwarded-For: only behind a proxy that sets it." env:"POTLUCK_BEHIND_PROXY"`
+	LogLevel      slog.Level    `help:"What to log: debug, info, warn or error." default:"info" env:"POTLUCK_LOG_LEVEL"`
+}
+
+// Validate says what is wrong with a configuration.
+func (c *Config) Validate() error {
+	switch {
+	case c.TaskTime < time.Second:
+		return errors.New("--task-time: tasks need at least a second")
+	case c.TaskOutput < 1<<10 || c.TaskOutput > 64<<20:
+		return errors.New("--task-output is from 1 KiB to 64 MiB")
+	case c.TaskMemory < 1<<20 || c.TaskMemory > 4<<30-64<<10:
+		return errors.New("--task-memory is from 1 MiB to just under 4 GiB")
+	case c.MaxJobs < 1 || c.MaxPerAddress < 1:
+		return errors.New("--max-jobs and --max-per-address are at least 1")
+	}
+	return nil
+}
+
+// An App is a running server.
+type App struct {
+	URL string
+
+	log      *slog.Logger
+	ledger   *ledger.Ledger
+	pool     *sandbox.Pool
+	foreman  *foreman.Foreman
+	gateway  *gateway.Gateway
+	api      *api.API
+	server   *http.Server
+	listener net.Listener
+	served   chan error
+}
+
+// Start starts a server. It is ready when Start returns.
+func Start(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	a := &App{log: log, served: make(chan error, 1)}
+	if err := a.start(ctx, c); err != nil {
+		a.Close(ctx)
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context, c Config) (err error) {
+	scratch := filepath.Join(c.Data, "scratch")
+	if err := errors.Join(os.MkdirAll(c.Data, 0o700), os.RemoveAll(scratch), os.MkdirAll(scratch, 0o700)); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	if a.listener, err = net.Listen("tcp", c.Addr); err != nil { //nolint:noctx // it does not wait
+		return err
+	}
+	token, err := readToken(c.TokenFile)
+	if err != nil {
+		return err
+	}
+	a.ledger, err = ledger.Open(ctx, ledger.Config{
+		Dir: c.Data, URL: c.NATS, Replicas: c.NATSReplicas, Limit: c.StoreLimit, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	executors := sandbox.Config{Cache: filepath.Join(c.Data, "cache", "code")}
+	a.pool = sandbox.NewPool(poolSize(c.Executors), executors)
+	builtins, err := catalogue()
+	if err != nil {
+		a.log.Warn("this server has no programs of its own", "reason", err)
+	}
+	lib, err := library.New(library.Config{
+		Ledger: a.ledger, Pool: a.pool, Executors: executors, Memory: c.TaskMemory, Builtins: builtins,
+		Dir: filepath.Join(c.Data, "cache", "modules"),
+	})
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.gateway, err = gateway.New(ctx, gateway.Config{
+		Ledger: a.ledger, Library: lib, Token: token, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
+		MaxPerAddress: c.MaxPerAddress, Log: a.log, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	a.api, err = api.New(api.Config{
+		Ledger: a.ledger, Library: lib, Pool: a.pool, Workers: a.workers, Scratch: scratch, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.foreman = foreman.New(foreman.Config{
+		Ledger: a.ledger, Library: lib, Pool: a.pool, Spool: scratch, TaskTime: c.TaskTime,
+		MaxJobs: c.MaxJobs, Log: a.log, Metrics: metrics,
+	})
+	a.serve(c, metrics)
+	return nil
+}
+
+func poolSize(n int) int {
+	if n > 0 {
+		return n
+	}
+	return max(1, runtime.NumCPU()/2)
+}
+
+func readToken(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(data))
+	if len(token) < 16 {
+		return "", fmt.Errorf("the token in %s is too short: take at least 16 characters", file)
+	}
+	return token, nil
+}
+
+func catalogue() ([]library.Builtin, error) {
+	all, err := tasks.Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	builtins := make([]library.Builtin, len(all))
+	for i, p := range all {
+		builtins[i] = library.Builtin{Name: p.Name, Module: p.Module, Manifest: &p.Manifest}
+	}
+	return builtins, nil
+}
+
+// workers shows the gateway's connections as the API does.
+func (a *App) workers() []api.Worker {
+	all := []api.Worker{}
+	for _, w := range a.gateway.Workers() {
+		all = append(all, api.Worker{
+			ID: w.ID, Volunteer: w.Volunteer, Name: w.Name, Slots: w.Slots, Engine: w.Engine,
+			Platform: w.Platform, Since: w.Since.UTC(), Leases: int64(w.Leases),
+		})
+	}
+	return all
+}
+
+// serve begins to answer requests.
+func (a *App) serve(c Config, metrics *prometheus.Registry) {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	a.routes(e, c, metrics)
+	a.server = &http.Server{
+		Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	a.URL = "http://" + a.listener.Addr().String()
+	go func() { a.served <- a.server.Serve(a.listener) }()
+}
+
+// Wait waits until ctx ends or the server fails.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.served:
+		return err
+	}
+}
+
+// Close takes a server down in good order: workers are told to connect
+// elsewhere, requests end, jobs are let go for others. It may be called on a
+// server that did not come up.
+func (a *App) Close(ctx context.Context) {
+	if a.api != nil {
+		a.api.Close()
+	}
+	if a.gateway != nil {
+		a.gateway.Drain(ctx)
+	}
+	if a.server != nil {
+		_ = a.server.Shutdown(ctx) // what does not end in time is cut
+		_ = a.server.Close()
+	} else if a.listener != nil {
+		_ = a.listener.Close()
+	}
+	if a.foreman != nil {
+		a.foreman.Close()
+	}
+	if a.pool != nil {
+		a.pool.Close()
+	}
+	if a.ledger != nil {
+		a.ledger.Close()
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+
+	"potluck/server/app"
+)
+
+type runCommand struct {
+	job
+	Slots int    `help:"Tasks to compute at a time; 0 is one a core." default:"0"`
+	Cache string `help:"Folder for machine code; the system's cache folder by default." env:"POTLUCK_CACHE"`
+	Quiet bool   `short:"q" help:"Show no progress."`
+}
+
+// Run runs a job here.
+func (r *runCommand) Run(ctx context.Context) error {
+	params, err := r.params()
+	if err != nil {
+		return err
+	}
+	input, err := r.open()
+	if err != nil {
+		return err
+	}
+	if input != nil {
+		defer input.Close() //nolint:errcheck // only read
+	}
+	if r.Cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			base = os.TempDir()
+		}
+		r.Cache = filepath.Join(base, "potluck")
+	}
+	local := app.LocalJob{
+		Program: r.Program, Params: params, Args: r.Arg, Split: r.Split,
+		Collect: r.Collect, Slots: r.Slots, Cache: r.Cache,
+	}
+	if input != nil {
+		local.Input = input
+	}
+	bar := newBar(r.Program, 0, r.Quiet)
+	local.Progress = func(done, total int) { bar.of(total); bar.set(done, "") }
+	var result bytes.Buffer
+	err = app.RunLocal(ctx, local, &result)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	return save(r.Output, &result)
+}

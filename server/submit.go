@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"potluck/client"
+)
+
+// job is what makes a job, on a server or here.
+type job struct {
+	Program string   `arg:"" help:"Name of a program, id of a module, or a .wasm file."`
+	Params  string   `help:"Parameters as JSON, or @FILE." placeholder:"JSON"`
+	Input   string   `help:"File to work on; - is stdin." placeholder:"FILE"`
+	Split   string   `help:"How to split the input: lines, lines:N, bytes:N, range:FROM:TO[:STEP] or json."`
+	Arg     []string `help:"Argument of a plain program; may be repeated." sep:"none"`
+	Collect string   `help:"How to put outputs together that the program does not reduce: concat, ndjson or json."`
+	Output  string   `short:"o" help:"File for the result; stdout by default." placeholder:"FILE"`
+}
+
+func (j *job) params() ([]byte, error) {
+	if file, ok := strings.CutPrefix(j.Params, "@"); ok {
+		return os.ReadFile(file) //nolint:gosec // the user names it
+	}
+	return []byte(j.Params), nil
+}
+
+// open opens the input; nil if there is none.
+func (j *job) open() (io.ReadCloser, error) {
+	switch j.Input {
+	case "":
+		return nil, nil //nolint:nilnil // no input is no error
+	case "-":
+		return os.Stdin, nil
+	}
+	return os.Open(j.Input)
+}
+
+type submitCommand struct {
+	remote
+	job
+	Policy   string  `help:"Whose word counts: trusted, or strict:N for N volunteers that must agree." placeholder:"POLICY"`
+	Priority float64 `help:"A job of twice the priority gets twice the workers." default:"1"`
+	Title    string  `help:"What to call the job."`
+	Key      string  `help:"Idempotency key: the same command again gives the same job."`
+	Wait     bool    `help:"Wait for the job to end and fetch its result."`
+	Quiet    bool    `short:"q" help:"Show no progress."`
+}
+
+// Run submits a job. Without --wait it prints the job's id.
+func (s *submitCommand) Run(ctx context.Context) error {
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	wanted, err := s.wanted(ctx, c)
+	if err != nil {
+		return err
+	}
+	answer, err := c.CreateJobWithResponse(ctx, &client.CreateJobParams{IdempotencyKey: s.Key}, wanted)
+	if err != nil {
+		return fmt.Errorf("reach the grid at %s: %w", s.Server, err)
+	}
+	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	created := answer.JSON201
+	if !s.Wait {
+		if s.JSON {
+			return printJSON(created)
+		}
+		fmt.Println(created.ID)
+		return nil
+	}
+	return s.await(ctx, c, created)
+}
+
+// await follows a job to its end and fetches its result.
+func (s *submitCommand) await(ctx context.Context, c *client.ClientWithResponses, created *client.Job) error {
+	if !s.Quiet {
+		fmt.Fprintln(os.Stderr, "job", created.ID)
+	}
+	bar := newBar(created.Title, created.Tasks.Total, s.Quiet)
+	last, err := s.follow(ctx, c, created.ID, func(j *client.Job) { bar.set(j.Tasks.Done, j.Reason) })
+	bar.end()
+	if err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintf(os.Stderr, "the job goes on; its result will be at: potluck result %s\n", created.ID)
+		}
+		return err
+	}
+	if err := ended(last); err != nil {
+		return err
+	}
+	if s.JSON && s.Output != "" {
+		if err := printJSON(last); err != nil {
+			return err
+		}
+	}
+	return fetch(ctx, c, created.ID, false, s.Output)
+}
+
+func (s *submitCommand) wanted(ctx context.Context, c *client.ClientWithResponses) (w client.NewJob, err error) {
+	w = client.NewJob{
+		Program: s.Program, Args: s.Arg, Collect: client.Collect(s.Collect), Policy: s.Policy,
+		Priority: s.Priority, Title: s.Title,
+	}
+	params, err := s.params()
+	if err != nil {
+		return w, err
+	}
+	if len(params) > 0 {
+		if !json.Valid(params) {
+			return w, fmt.Errorf("--params is not JSON: %s", params)
+		}
+		w.Params = params
+	}
+	if w.Input, err = s.input(ctx, c); err != nil {
+		return w, err
+	}
+	if strings.HasSuffix(s.Program, ".wasm") {
+		w.Program, err = publish(ctx, c, s.Program)
+	}
+	return w, err
+}
+
+// publish publishes a module and gives its id.
+func publish(ctx context.Context, c *client.ClientWithResponses, file string) (string, error) {
+	data, err := os.ReadFile(file) //nolint:gosec // the user names it
+	if err != nil {
+		return "", err
+	}
+	answer, err := c.CreateModuleWithBodyWithResponse(ctx, "application/wasm", bytes.NewReader(data))
+	if err != nil {
+		return "", err
+	}
+	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	if answer.JSON201 != nil {
+		return answer.JSON201.ID, nil
+	}
+	if answer.JSON200 != nil {
+		return answer.JSON200.ID, nil
+	}
+	return "", errors.New("the server answered nothing that makes sense")
+}
+
+// inlineInput is how large a text may be to go with the job itself, in bytes.
+const inlineInput = 16 << 10
+
+// input sends a small text with the job and anything else ahead of it.
+func (s *submitCommand) input(ctx context.Context, c *client.ClientWithResponses) (client.Input, error) {
+	in := client.Input{Split: s.Split}
+	r, err := s.open()
+	if r == nil || err != nil {
+		return in, err
+	}
+	defer r.Close() //nolint:errcheck // only read
+	head, err := io.ReadAll(io.LimitReader(r, inlineInput+1))
+	if err != nil {
+		return in, err
+	}
+	if len(head) <= inlineInput && utf8.Valid(head) && len(head) > 0 {
+		in.Text = string(head)
+		return in, nil
+	}
+	answer, err := c.CreateInputWithBodyWithResponse(ctx, "application/octet-stream", io.MultiReader(bytes.NewReader(head), r))
+	if err != nil {
+		return in, err
+	}
+	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
+		return in, fmt.Errorf("send the input: %w", err)
+	}
+	in.Upload = answer.JSON201.ID
+	return in, nil
+}
