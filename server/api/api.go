@@ -28,7 +28,7 @@ type Config struct {
 	Pool    *sandbox.Pool
 	// Workers lists the connections of this server.
 	Workers func() []Worker
-	// Scratch is a folder for what is being uploaded.
+	// Scratch is a folder for results while they are sent.
 	Scratch string
 	Log     *slog.Logger
 }

@@ -1,18 +1,17 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
+	"potluck/server/scratch"
 )
 
 // GetResult gives the artefact. It may be anything that a stranger's program
@@ -46,40 +45,17 @@ func (a *API) GetResult(c echo.Context, id string, params GetResultParams) error
 
 // serveBlob serves a stored result, with its hash as ETag and with ranges.
 func (a *API) serveBlob(c echo.Context, j *ledger.Job) error {
-	content, done, err := a.seekable(c.Request().Context(), j.Result)
+	r, err := a.Ledger.OpenBlob(c.Request().Context(), j.Result)
 	if err != nil {
 		return err
 	}
-	defer done()
-	c.Response().Header().Set("ETag", `"`+j.Result.Hash+`"`)
-	http.ServeContent(c.Response(), c.Request(), "", j.Finished, content)
-	return nil
-}
-
-// inMemory is how large a result may be to be served from memory, in bytes.
-const inMemory = 16 << 20
-
-func (a *API) seekable(ctx context.Context, b ledger.Blob) (io.ReadSeeker, func(), error) {
-	if b.Size <= inMemory {
-		data, err := a.Ledger.ReadBlob(ctx, b)
-		return bytes.NewReader(data), func() {}, err
-	}
-	r, err := a.Ledger.OpenBlob(ctx, b)
-	if err != nil {
-		return nil, nil, err
-	}
 	defer r.Close() //nolint:errcheck // only read
-	f, err := os.CreateTemp(a.Scratch, "serve-")
-	if err != nil {
-		return nil, nil, err
-	}
-	done := func() {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
-	}
+	f := scratch.New(a.Scratch)
+	defer f.Close() //nolint:errcheck // nothing of it is needed
 	if _, err := io.Copy(f, r); err != nil {
-		done()
-		return nil, nil, err
+		return err
 	}
-	return f, done, nil
+	c.Response().Header().Set("ETag", `"`+j.Result.Hash+`"`)
+	http.ServeContent(c.Response(), c.Request(), "", j.Finished, f.Reader())
+	return nil
 }

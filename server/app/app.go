@@ -137,7 +137,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	a.foreman = foreman.New(foreman.Config{
-		Ledger: a.ledger, Library: lib, Pool: a.pool, Spool: scratch, TaskTime: c.TaskTime,
+		Ledger: a.ledger, Library: lib, Pool: a.pool, Scratch: scratch, TaskTime: c.TaskTime,
 		MaxJobs: c.MaxJobs, Log: a.log, Metrics: metrics,
 	})
 	a.serve(c, metrics)

@@ -64,10 +64,7 @@ func RunLocal(ctx context.Context, j LocalJob, w io.Writer) error {
 	if p.Manifest != nil && j.Collect == "" {
 		collect = p.Manifest.Collect
 	}
-	assembly, err := assemble.New(assemble.Plan{Program: *p, Params: params, Collect: collect, Tasks: len(inputs)}, pool, scratch)
-	if err != nil {
-		return err
-	}
+	assembly := assemble.New(assemble.Plan{Program: *p, Params: params, Collect: collect, Tasks: len(inputs)}, pool, scratch)
 	defer assembly.Close()
 	if err := j.compute(ctx, p, pool, inputs, assembly); err != nil {
 		return err

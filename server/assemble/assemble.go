@@ -60,15 +60,12 @@ type entry struct {
 }
 
 // New starts an assembly with its files in dir, the system's place if that is "".
-func New(plan Plan, run program.Runner, dir string) (*Assembly, error) {
+func New(plan Plan, run program.Runner, dir string) *Assembly {
 	a := &Assembly{plan: plan, run: run, turn: make(chan struct{}, 2)}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	var err error
-	if a.parts, err = newSpool(dir, plan.Tasks); err != nil {
-		return nil, err
-	}
+	a.parts = newSpool(dir, plan.Tasks)
 	if !plan.Program.Has(contract.Reduce) {
-		return a, nil
+		return a
 	}
 	nodes := 0
 	for below := plan.Tasks; below > 1 || nodes == 0; {
@@ -81,10 +78,8 @@ func New(plan Plan, run program.Runner, dir string) (*Assembly, error) {
 		nodes += l.size
 		below = l.size
 	}
-	if a.nodes, err = newSpool(dir, nodes); err != nil {
-		a.parts.close()
-	}
-	return a, err
+	a.nodes = newSpool(dir, nodes)
+	return a
 }
 
 // Add takes the output of a task and who computed it. A second one for the same

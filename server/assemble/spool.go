@@ -3,17 +3,16 @@ package assemble
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
+
+	"potluck/server/scratch"
 )
 
-// A spool keeps byte strings by number in a file without a name: a cache of
-// what the ledger holds, so that parts need no memory. It costs 16 bytes of
-// memory a number.
+// A spool keeps byte strings by number: a cache of what the ledger holds, so
+// that parts need no memory. It costs 16 bytes of memory a number.
 type spool struct {
+	file   *scratch.File
 	mu     sync.Mutex
-	file   *os.File
-	end    int64
 	places []place
 }
 
@@ -24,25 +23,18 @@ type place struct {
 	size    uint32
 }
 
-func newSpool(dir string, n int) (*spool, error) {
-	f, err := os.CreateTemp(dir, "spool-")
-	if err != nil {
-		return nil, fmt.Errorf("make room for results: %w", err)
-	}
-	// Without a name the file cannot outlive its process. Where the system
-	// refuses to remove an open file, close does it.
-	_ = os.Remove(f.Name())
-	return &spool{file: f, places: make([]place, n)}, nil
+func newSpool(dir string, n int) *spool {
+	return &spool{file: scratch.New(dir), places: make([]place, n)}
 }
 
 func (s *spool) put(i int, data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.file.WriteAt(data, s.end); err != nil {
+	at := s.file.Size()
+	if _, err := s.file.Write(data); err != nil {
 		return fmt.Errorf("keep a result: %w", err)
 	}
-	s.places[i] = place{uint64(s.end) + 1, uint32(len(data))}
-	s.end += int64(len(data))
+	s.places[i] = place{uint64(at) + 1, uint32(len(data))}
 	return nil
 }
 
@@ -68,7 +60,4 @@ func (s *spool) get(i int) ([]byte, error) {
 	return data, nil
 }
 
-func (s *spool) close() {
-	_ = s.file.Close()
-	_ = os.Remove(s.file.Name())
-}
+func (s *spool) close() { _ = s.file.Close() } // nothing of it is needed

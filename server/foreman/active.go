@@ -77,7 +77,7 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 	messages := make(chan *nats.Msg, 1024)
 	conn := a.foreman.Ledger.Conn()
 	for _, subject := range []string{
-		dispatch.Subject(j.ID, a.results.Epoch, "*"), dispatch.QuerySubject(j.ID), dispatch.SubjectAsk,
+		dispatch.Subject(j.ID, a.own.Epoch, "*"), dispatch.QuerySubject(j.ID), dispatch.SubjectAsk,
 	} {
 		sub, err := conn.ChanSubscribe(subject, messages)
 		if err != nil {
@@ -109,15 +109,12 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	}
 	a.inputs = a.foreman.Ledger.OpenChunks(j.Inputs)
 	a.job = schedule.New(schedule.Config{Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds()})
-	a.assembly, err = assemble.New(assemble.Plan{
+	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
-	}, a.foreman.Pool, a.foreman.Spool)
-	if err != nil {
-		return err
-	}
+	}, a.foreman.Pool, a.foreman.Scratch)
 	a.written, a.finished = make(chan appended, 1), make(chan error, 1)
 	var damaged bool
-	a.results, damaged, err = a.foreman.Ledger.OpenResults(ctx, j.ID, func(data []byte) error { return a.replay(ctx, data) })
+	a.results, damaged, err = a.foreman.Ledger.OpenResults(ctx, j, func(data []byte) error { return a.replay(ctx, data) })
 	if err != nil {
 		a.assembly.Close()
 		return err
@@ -128,7 +125,7 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	if j.State == ledger.Paused {
 		a.step(schedule.Event{Kind: schedule.Pause})
 	}
-	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.results.Epoch, Weight: j.Priority}
+	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.own.Epoch, Weight: j.Priority}
 	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.done)
 	if a.job.Over() {
 		a.finish(ctx)
@@ -212,7 +209,7 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 	case ledger.Cancelled, "":
 		a.react(a.step(schedule.Event{Kind: schedule.Cancel}))
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
-		err := a.foreman.Ledger.DeleteResults(ctx, j.ID)
+		err := a.foreman.Ledger.DeleteResults(ctx, a.record)
 		return errors.Join(err, errOver)
 	case ledger.Done, ledger.Failed:
 		return errOver

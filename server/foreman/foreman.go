@@ -27,8 +27,8 @@ type Config struct {
 	Ledger  *ledger.Ledger
 	Library *library.Library
 	Pool    *sandbox.Pool
-	// Spool is the folder for results while a job runs.
-	Spool string
+	// Scratch is a folder for results while a job runs.
+	Scratch string
 	// TaskTime is how long a task may compute.
 	TaskTime time.Duration
 	// MaxJobs is how many jobs are worked on at a time; the others wait.
@@ -62,6 +62,7 @@ func New(c Config) *Foreman {
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	c.Ledger.Watch(f.note)
+	f.wait.Go(f.clearOld)
 	f.wait.Go(f.loop)
 	return f
 }

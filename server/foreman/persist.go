@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -19,6 +16,7 @@ import (
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/schedule"
+	"potluck/server/scratch"
 )
 
 // maxPending is how many bytes of results may wait for the disk before no more
@@ -169,7 +167,7 @@ func (a *activeJob) finish(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		_, err = a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+		j, err := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
 			if j.State.Final() {
 				return errOver
 			}
@@ -182,7 +180,7 @@ func (a *activeJob) finish(ctx context.Context) {
 		}
 		a.log.Info("a job is done", "bytes", result.Size)
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Done)).Inc()
-		return a.foreman.Ledger.DeleteResults(ctx, a.record.ID)
+		return a.foreman.clear(ctx, j)
 	})
 }
 
@@ -202,30 +200,18 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 // storeResult writes the artefact by way of a file, because its hash and size
 // come before its bytes.
 func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
-	f, err := os.CreateTemp(a.foreman.Spool, "result-")
-	if err != nil {
-		return ledger.Blob{}, err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // a temporary file
-	defer f.Close()
+	f := scratch.New(a.foreman.Scratch)
+	defer f.Close() //nolint:errcheck // nothing of it is needed
 	h := sha256.New()
 	if err := a.assembly.Write(ctx, io.MultiWriter(f, h)); err != nil {
 		return ledger.Blob{}, err
 	}
-	size, err := f.Seek(0, io.SeekCurrent)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return ledger.Blob{}, err
-	}
-	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f, size, hex.EncodeToString(h.Sum(nil)))
+	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
 }
 
-// storeRecords stores who computed what, and the credit for it.
+// storeRecords stores who computed what.
 func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
-	credit := map[string]*ledger.Credit{}
 	for i := range a.record.Tasks {
 		r, _, ok, err := a.assembly.Record(i)
 		if err == nil && !ok {
@@ -233,13 +219,6 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 		}
 		if err != nil {
 			return ledger.Chunks{}, err
-		}
-		for _, v := range r.Voters {
-			if credit[v.ID] == nil {
-				credit[v.ID] = &ledger.Credit{Volunteer: v.ID, Name: v.Name}
-			}
-			credit[v.ID].Tasks++
-			credit[v.ID].Millis += v.Millis
 		}
 		data, err := cbor.Marshal(r)
 		if err == nil {
@@ -249,13 +228,5 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 			return ledger.Chunks{}, err
 		}
 	}
-	records, err := w.Close()
-	if err != nil {
-		return records, err
-	}
-	t := ledger.Tally{Finished: time.Now()}
-	for _, id := range slices.Sorted(maps.Keys(credit)) {
-		t.Credits = append(t.Credits, *credit[id])
-	}
-	return records, a.foreman.Ledger.PutTally(ctx, a.record.ID, t)
+	return w.Close()
 }

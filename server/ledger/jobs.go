@@ -57,6 +57,7 @@ type Job struct {
 
 	Tasks   int    `json:"tasks"`
 	Inputs  Chunks `json:"inputs"`
+	Log     string `json:"log"`     // of its accepted results, while it is not done
 	Largest int    `json:"largest"` // bytes of the largest input
 
 	State    State     `json:"state"`
@@ -77,12 +78,22 @@ func NewID() string {
 	return strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
 }
 
+// madeAt is when an id was made; ok is false if it is no id.
+func madeAt(id string) (at time.Time, ok bool) {
+	raw, err := base32.HexEncoding.DecodeString(strings.ToUpper(id))
+	if err != nil || len(raw) != 10 {
+		return at, false
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(raw))), true
+}
+
 const maxRecord = 8 << 10
 
 // table is every job record of the grid, kept current by one watcher.
 type table struct {
 	mu       sync.Mutex
 	jobs     map[string]*Job
+	fresh    map[string]bool // made here, and their results were never opened
 	watchers []func(*Job)
 }
 
@@ -159,16 +170,34 @@ func (t *table) sorted() []*Job {
 }
 
 // CreateJob stores a new record. Once it returns the job survives anything.
-func (l *Ledger) CreateJob(ctx context.Context, j *Job) error {
-	data, err := j.encode()
-	if err != nil {
+func (l *Ledger) CreateJob(ctx context.Context, j *Job) (err error) {
+	if j.Log, err = l.takeLog(ctx); err != nil {
 		return err
 	}
-	if j.revision, err = l.jobs.Create(ctx, j.ID, data); err != nil {
+	data, err := j.encode()
+	if err == nil {
+		j.revision, err = l.jobs.Create(ctx, j.ID, data)
+	}
+	if err != nil {
+		_ = l.deleteLog(context.WithoutCancel(ctx), j.Log) // else Sweep does
 		return fmt.Errorf("store the job: %w", full(err))
 	}
+	l.table.mu.Lock()
+	l.table.fresh[j.ID] = true
+	l.table.mu.Unlock()
 	l.apply(j)
 	return nil
+}
+
+// fresh says, once, that this server has just made the job and its log is
+// very likely empty. Were it not, the first append would be fenced, and the
+// next owner would look.
+func (l *Ledger) fresh(id string) bool {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	fresh := l.table.fresh[id]
+	delete(l.table.fresh, id)
+	return fresh
 }
 
 func (j *Job) encode() ([]byte, error) {
@@ -229,7 +258,7 @@ func (l *Ledger) DiscardJob(ctx context.Context, j *Job) error {
 	if _, err := l.Job(j.ID); err == nil {
 		return nil // somebody else made it meanwhile
 	}
-	return l.deleteObjects(ctx, j.ID+".")
+	return l.deleteObjects(ctx, ofJob(j.ID))
 }
 
 // DeleteJob removes a job and all that it has, the record last: after a crash
@@ -239,10 +268,10 @@ func (l *Ledger) DeleteJob(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.DeleteResults(ctx, id); err != nil {
+	if err := l.DeleteResults(ctx, j); err != nil {
 		return err
 	}
-	if err := l.deleteObjects(ctx, id+"."); err != nil {
+	if err := l.deleteObjects(ctx, ofJob(id)); err != nil {
 		return err
 	}
 	if err := l.jobs.Purge(ctx, id, jetstream.PurgeTTL(markerTTL)); err != nil {

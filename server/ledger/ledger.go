@@ -57,6 +57,10 @@ type Ledger struct {
 	table   table
 	credits credits
 	owned   owned
+
+	spares     chan string   // logs that no job has yet
+	moreSpares chan struct{} // some are wanted
+	oldLogs    []string      // that an earlier life of this server made
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup
 }
@@ -96,13 +100,18 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	}
 	background, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
-	l.table.jobs, l.credits.tallies = map[string]*Job{}, map[string]Tally{}
+	l.table.jobs, l.table.fresh, l.credits.tallies = map[string]*Job{}, map[string]bool{}, map[string]Tally{}
 	if err := l.watch(ctx, background, l.jobs, l.applyEntry); err != nil {
 		return err
 	}
 	if err := l.watch(ctx, background, l.credit, l.applyTally); err != nil {
 		return err
 	}
+	if err := l.findOldLogs(ctx); err != nil {
+		return fmt.Errorf("list the logs: %w", err)
+	}
+	l.spares, l.moreSpares = make(chan string, spareLogs), make(chan struct{}, 1)
+	l.wait.Go(func() { l.fillSpares(background) })
 	l.wait.Go(func() { l.renewOwned(background) })
 	return nil
 }

@@ -157,9 +157,12 @@ func collectInto(all *[]string) func([]byte) error {
 	return func(b []byte) error { *all = append(*all, string(b)); return nil }
 }
 
+// logged is a job with a log that is to be made yet.
+func logged(id string) *Job { return &Job{ID: id, Log: "R_test_" + id} }
+
 func exerciseResults(t *testing.T, l *Ledger) {
 	ctx := t.Context()
-	job := NewID()
+	job := logged(NewID())
 	var replayed []string
 	first, _, err := l.OpenResults(ctx, job, collectInto(&replayed))
 	if err != nil || len(replayed) != 0 {
@@ -256,7 +259,7 @@ func TestFullStoreHeals(t *testing.T) {
 	if err := l.PutObject(ctx, old.ID+".result", bytes.NewReader(make([]byte, 8<<20))); err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := l.OpenResults(ctx, NewID(), nil)
+	r, _, err := l.OpenResults(ctx, logged(NewID()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +321,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := 0
-		_, damaged, err := l.OpenResults(t.Context(), fmt.Sprintf("kill%d", round), func([]byte) error { got++; return nil })
+		_, damaged, err := l.OpenResults(t.Context(), logged(fmt.Sprintf("kill%d", round)), func([]byte) error { got++; return nil })
 		if got < want || damaged || err != nil {
 			t.Errorf("round %d: %d of %d acknowledged are there, damaged %v, %v", round, got, want, damaged, err)
 		}
@@ -332,8 +335,8 @@ func appendForEver(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	streams, _ := filepath.Glob(filepath.Join(dir, "ledger", "jetstream", "*", "streams", "R_*"))
-	r, _, err := l.OpenResults(t.Context(), fmt.Sprintf("kill%d", len(streams)), nil)
+	streams, _ := filepath.Glob(filepath.Join(dir, "ledger", "jetstream", "*", "streams", "R_test_*"))
+	r, _, err := l.OpenResults(t.Context(), logged(fmt.Sprintf("kill%d", len(streams))), nil)
 	for err == nil {
 		if err = r.Append(t.Context(), [][]byte{[]byte("result")}); err == nil {
 			_, err = os.Stdout.WriteString(".")
@@ -359,13 +362,13 @@ func BenchmarkLedger(b *testing.B) {
 	})
 	b.Run("open results", func(b *testing.B) {
 		for b.Loop() {
-			if _, _, err := l.OpenResults(ctx, NewID(), nil); err != nil {
+			if _, _, err := l.OpenResults(ctx, logged(NewID()), nil); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("append", func(b *testing.B) {
-		r, _, _ := l.OpenResults(ctx, NewID(), nil)
+		r, _, _ := l.OpenResults(ctx, logged(NewID()), nil)
 		for b.Loop() {
 			if err := r.Append(ctx, [][]byte{make([]byte, 100)}); err != nil {
 				b.Fatal(err)
@@ -379,4 +382,36 @@ func BenchmarkLedger(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A server that was cut off between the end of a job and the end of its log
+// clears up when it comes back, and leaves nothing of its spare logs.
+func TestSweep(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	l := open1(t, Config{Dir: dir})
+	done, running := newJob(t, l), newJob(t, l)
+	if _, err := l.UpdateJob(ctx, done.ID, func(j *Job) error { j.State = Done; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.PutObject(ctx, "0000000000000000.inputs.0", strings.NewReader("of a job of 1970")); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	l = open1(t, Config{Dir: dir})
+	ended, err := l.Sweep(ctx)
+	if err != nil || len(ended) != 1 || ended[0].ID != done.ID {
+		t.Fatalf("ended: %v, %v", ended, err)
+	}
+	if err := l.DeleteResults(ctx, ended[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range l.oldLogs {
+		_, err := l.js.Stream(ctx, name)
+		if there := err == nil; there != (name == running.Log) {
+			t.Errorf("log %s is there: %v", name, there)
+		}
+	}
+	if has, err := l.HasObject(ctx, "0000000000000000.inputs.0"); has || err != nil {
+		t.Errorf("an orphan stays: %v, %v", has, err)
+	}
 }

@@ -125,10 +125,10 @@ func (l *Ledger) HasObject(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// deleteObjects removes all objects whose names start so, and every trace of
-// them: the client's Delete would leave a marker for ever, and fail for want of
-// room for it in a full store, just when it is needed most.
-func (l *Ledger) deleteObjects(ctx context.Context, prefix string) error {
+// deleteObjects removes all objects of these names, and every trace of them:
+// the client's Delete would leave a marker for ever, and fail for want of room
+// for it in a full store, just when it is needed most.
+func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) error {
 	all, err := l.data.List(ctx)
 	if errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return nil
@@ -141,7 +141,7 @@ func (l *Ledger) deleteObjects(ctx context.Context, prefix string) error {
 		return err
 	}
 	for _, o := range all {
-		if !strings.HasPrefix(o.Name, prefix) {
+		if !of(o.Name) {
 			continue
 		}
 		meta := "$O.data.M." + base64.URLEncoding.EncodeToString([]byte(o.Name))
@@ -152,6 +152,11 @@ func (l *Ledger) deleteObjects(ctx context.Context, prefix string) error {
 		}
 	}
 	return nil
+}
+
+// ofJob says which objects belong to a job.
+func ofJob(id string) func(string) bool {
+	return func(name string) bool { return strings.HasPrefix(name, id+".") }
 }
 
 // PutUpload keeps data that a submitter sent ahead of a job, for a day.

@@ -11,7 +11,8 @@ import (
 )
 
 // Ownership of a job is a lease in the ledger. It only says who should work on
-// a job; the fence in its results makes sure that nobody else can.
+// a job; the fence in its results makes sure that nobody else can. No other
+// server can open an embedded store, so there it needs no lease.
 const (
 	ownTTL    = 30 * time.Second
 	ownRenew  = 5 * time.Second
@@ -22,20 +23,30 @@ const (
 type Ownership struct {
 	Job  string
 	Lost chan struct{}
+	// Epoch numbers the ownership: a later owner's is higher.
+	Epoch uint64
 
 	revision uint64
 	renewed  time.Time
 }
 
 type owned struct {
-	mu  sync.Mutex
-	all map[string]*Ownership
+	mu    sync.Mutex
+	all   map[string]*Ownership
+	epoch uint64 // of the last ownership in an embedded store
 }
 
 // Own tries to become the owner of a job; ok is false while another server is.
 // A lease that this server had before it crashed is taken over at once.
 func (l *Ledger) Own(ctx context.Context, job string) (o *Ownership, ok bool, err error) {
 	o = &Ownership{Job: job, Lost: make(chan struct{}), renewed: time.Now()}
+	if l.embedded != nil {
+		l.owned.mu.Lock()
+		defer l.owned.mu.Unlock()
+		l.owned.epoch++
+		o.Epoch = l.owned.epoch
+		return o, true, nil
+	}
 	o.revision, err = l.owners.Create(ctx, job, []byte(l.Server), jetstream.KeyTTL(ownTTL))
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		e, err := l.owners.Get(ctx, job)
@@ -49,6 +60,7 @@ func (l *Ledger) Own(ctx context.Context, job string) (o *Ownership, ok bool, er
 	} else if err != nil {
 		return nil, false, full(err)
 	}
+	o.Epoch = o.revision
 	l.owned.mu.Lock()
 	defer l.owned.mu.Unlock()
 	if l.owned.all == nil {
@@ -60,6 +72,9 @@ func (l *Ledger) Own(ctx context.Context, job string) (o *Ownership, ok bool, er
 
 // Disown gives a job up, so that another server can take it at once.
 func (l *Ledger) Disown(ctx context.Context, o *Ownership) {
+	if l.embedded != nil {
+		return
+	}
 	l.owned.mu.Lock()
 	delete(l.owned.all, o.Job)
 	l.owned.mu.Unlock()

@@ -22,16 +22,13 @@ const maxMessage = 512 << 10
 var ErrFenced = errors.New("another server owns this job now")
 
 // Results is the log of a job's accepted results, with a single writer. Every
-// append names the sequence it expects; a new owner's first append makes the
-// next one of the old owner fail. A message is the kind of its content and
+// append names the sequence it expects: the first append of a new owner makes
+// the next one of the old owner fail. A message is the kind of its content and
 // records, each with a checksum before it (CRC-32C, little endian).
 type Results struct {
-	ledger  *Ledger
-	name    string
-	subject string
-	seq     uint64 // sequence of the last message
-	// Epoch numbers the ownership: a later owner's is higher.
-	Epoch uint64
+	ledger *Ledger
+	name   string
+	seq    uint64 // sequence of the last message
 }
 
 // The kinds of a message.
@@ -40,29 +37,27 @@ const (
 	kindResults = 'r'
 )
 
-func streamName(job string) string { return "R_" + job }
-
-// OpenResults opens the log of a job as its owner: from here on nobody else
-// can append. What is in it is given to replay, record by record. damaged says
-// that records were lost to a fault of the disk.
-func (l *Ledger) OpenResults(ctx context.Context, job string, replay func([]byte) error) (r *Results, damaged bool, err error) {
-	r = &Results{ledger: l, name: streamName(job), subject: "result." + job}
-	s, err := l.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: r.name, Subjects: []string{r.subject}, Storage: jetstream.FileStorage,
-		Retention: jetstream.LimitsPolicy, DenyDelete: true, Replicas: l.config.Replicas,
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("open the results of job %s: %w", job, full(err))
+// OpenResults opens the log of a job as its owner. What is in it is given to
+// replay, record by record, and from here on nobody else can append; while it
+// is empty, whoever appends first is the one who can. damaged says that records
+// were lost to a fault of the disk.
+func (l *Ledger) OpenResults(ctx context.Context, j *Job, replay func([]byte) error) (r *Results, damaged bool, err error) {
+	r = &Results{ledger: l, name: j.Log}
+	if l.fresh(j.ID) {
+		return r, false, nil
 	}
-	r.seq = s.CachedInfo().State.LastSeq
-	last := r.seq
+	s, err := l.makeLog(ctx, j.Log)
+	if err != nil {
+		return nil, false, fmt.Errorf("open the results of job %s: %w", j.ID, err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	if r.seq = last; last == 0 {
+		return r, false, nil
+	}
 	if err := r.append(ctx, pack(kindOwner, [][]byte{[]byte(l.Server)})); err != nil {
 		return nil, false, err
 	}
-	r.Epoch = r.seq
-	if last > 0 {
-		damaged, err = r.replay(ctx, s, last, replay)
-	}
+	damaged, err = r.replay(ctx, s, last, replay)
 	return r, damaged, err
 }
 
@@ -120,7 +115,7 @@ func unpack(data []byte, yield func([]byte) error) (ok bool, err error) {
 
 func (r *Results) append(ctx context.Context, data []byte) error {
 	for {
-		ack, err := r.ledger.js.Publish(ctx, r.subject, data, jetstream.WithExpectLastSequence(r.seq), jetstream.WithRetryAttempts(0))
+		ack, err := r.ledger.js.Publish(ctx, logSubject(r.name), data, jetstream.WithExpectLastSequence(r.seq), jetstream.WithRetryAttempts(0))
 		if err == nil {
 			r.seq = ack.Sequence
 			return nil
@@ -218,13 +213,4 @@ func (r *Results) read(ctx context.Context, s jetstream.Stream, next, last uint6
 		next = meta.Sequence.Stream + 1
 	}
 	return next, nil
-}
-
-// DeleteResults deletes the log of a job, if it has one.
-func (l *Ledger) DeleteResults(ctx context.Context, job string) error {
-	err := l.js.DeleteStream(ctx, streamName(job))
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	return err
 }

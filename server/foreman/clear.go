@@ -1,0 +1,68 @@
+package foreman
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"potluck/server/assemble"
+	"potluck/server/ledger"
+)
+
+// clear does what is left to do when a job has ended, and may be done again:
+// credit is given, and the log of results goes. A log that is still there says
+// that somebody was cut off before this.
+func (f *Foreman) clear(ctx context.Context, j *ledger.Job) error {
+	if j.State == ledger.Done {
+		credit, err := f.credit(ctx, j)
+		if err == nil {
+			err = f.Ledger.PutTally(ctx, j.ID, credit)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.Ledger.DeleteResults(ctx, j)
+}
+
+// clearOld clears jobs that a server was cut off with.
+func (f *Foreman) clearOld() {
+	ended, err := f.Ledger.Sweep(f.ctx)
+	for _, j := range ended {
+		err = errors.Join(err, f.clear(f.ctx, j))
+	}
+	if err != nil && f.ctx.Err() == nil {
+		f.Log.Warn("could not clear up after an earlier server", "error", err)
+	}
+}
+
+// credit sums up what each volunteer has done in a job that is done.
+func (f *Foreman) credit(ctx context.Context, j *ledger.Job) (ledger.Tally, error) {
+	t := ledger.Tally{Finished: j.Finished}
+	sums := map[string]*ledger.Credit{}
+	reader := f.Ledger.OpenChunks(j.Records)
+	for i := range j.Tasks {
+		data, err := reader.Get(ctx, i)
+		if err != nil {
+			return t, err
+		}
+		var r assemble.Record
+		if err := cbor.Unmarshal(data, &r); err != nil {
+			return t, err
+		}
+		for _, v := range r.Voters {
+			if sums[v.ID] == nil {
+				sums[v.ID] = &ledger.Credit{Volunteer: v.ID, Name: v.Name}
+			}
+			sums[v.ID].Tasks++
+			sums[v.ID].Millis += v.Millis
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(sums)) {
+		t.Credits = append(t.Credits, *sums[id])
+	}
+	return t, nil
+}

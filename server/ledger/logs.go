@@ -1,0 +1,130 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A log is a stream for the results of one job. Making a stream takes some
+// milliseconds, so a few wait ready for the jobs to come. The name of a log
+// tells which server made it: R_server_id.
+const (
+	logPrefix = "R_"
+	spareLogs = 4
+)
+
+func logSubject(name string) string { return "result." + name }
+
+func (l *Ledger) ownLogs() string { return logPrefix + l.Server + "_" }
+
+// makeLog makes a log, unless it is there.
+func (l *Ledger) makeLog(ctx context.Context, name string) (jetstream.Stream, error) {
+	s, err := l.js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: name, Subjects: []string{logSubject(name)}, Storage: jetstream.FileStorage,
+		Retention: jetstream.LimitsPolicy, DenyDelete: true, Replicas: l.config.Replicas,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a log: %w", full(err))
+	}
+	return s, nil
+}
+
+// takeLog gives an empty log that nobody else has.
+func (l *Ledger) takeLog(ctx context.Context) (string, error) {
+	select {
+	case name := <-l.spares:
+		if len(l.spares) <= 1 {
+			l.wantSpares()
+		}
+		return name, nil
+	default:
+	}
+	l.wantSpares()
+	name := l.ownLogs() + NewID()
+	_, err := l.makeLog(ctx, name)
+	return name, err
+}
+
+// wantSpares asks for more spare logs.
+func (l *Ledger) wantSpares() {
+	select {
+	case l.moreSpares <- struct{}{}:
+	default:
+	}
+}
+
+// fillSpares keeps spare logs ready. It makes them when some are wanted, and
+// when a job has ended, rather than in the way of one that begins.
+func (l *Ledger) fillSpares(ctx context.Context) {
+	for {
+		for len(l.spares) < cap(l.spares) {
+			name := l.ownLogs() + NewID()
+			if _, err := l.makeLog(ctx, name); err != nil {
+				break // whoever needs one tries again and says why not
+			}
+			l.spares <- name
+		}
+		select {
+		case <-l.moreSpares:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// DeleteResults deletes the log of a job, if it has one.
+func (l *Ledger) DeleteResults(ctx context.Context, j *Job) error {
+	defer l.wantSpares()
+	l.fresh(j.ID) // it is not any more
+	return l.deleteLog(ctx, j.Log)
+}
+
+func (l *Ledger) deleteLog(ctx context.Context, name string) error {
+	if err := l.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("delete a log: %w", err)
+	}
+	return nil
+}
+
+// orphanAge is how old a job without a record must be before what was stored
+// for it is taken for left behind: until then somebody may be making it.
+const orphanAge = 24 * time.Hour
+
+// Sweep removes what a server left that was cut off: inputs of jobs that never
+// got a record, and logs that no job has. It gives the jobs that have ended
+// and still have their logs.
+func (l *Ledger) Sweep(ctx context.Context) (ended []*Job, err error) {
+	byLog := map[string]*Job{}
+	for _, j := range l.Jobs() {
+		byLog[j.Log] = j
+	}
+	for _, name := range l.oldLogs {
+		if j := byLog[name]; j == nil {
+			err = errors.Join(err, l.deleteLog(ctx, name))
+		} else if j.State == Done || j.State == Cancelled {
+			ended = append(ended, j)
+		}
+	}
+	return ended, errors.Join(err, l.deleteObjects(ctx, func(object string) bool {
+		id, _, _ := strings.Cut(object, ".")
+		_, err := l.Job(id)
+		made, ok := madeAt(id)
+		return err != nil && ok && time.Since(made) > orphanAge
+	}))
+}
+
+// findOldLogs notes the logs that this server made in an earlier life.
+func (l *Ledger) findOldLogs(ctx context.Context) error {
+	names := l.js.StreamNames(ctx, jetstream.WithStreamListSubject(logSubject("*")))
+	for name := range names.Name() {
+		if strings.HasPrefix(name, l.ownLogs()) {
+			l.oldLogs = append(l.oldLogs, name)
+		}
+	}
+	return names.Err()
+}
