@@ -85,8 +85,7 @@ func report(err error) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "potluck:", err)
-	var s *status
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*status](err); ok {
 		return s.code
 	}
 	return 1

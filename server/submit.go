@@ -27,7 +27,7 @@ type job struct {
 
 func (j *job) params() ([]byte, error) {
 	if file, ok := strings.CutPrefix(j.Params, "@"); ok {
-		return os.ReadFile(file) //nolint:gosec // the user names it
+		return os.ReadFile(file)
 	}
 	return []byte(j.Params), nil
 }
@@ -133,7 +133,7 @@ func (s *submitCommand) wanted(ctx context.Context, c *client.ClientWithResponse
 
 // publish publishes a module and gives its id.
 func publish(ctx context.Context, c *client.ClientWithResponses, file string) (string, error) {
-	data, err := os.ReadFile(file) //nolint:gosec // the user names it
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}

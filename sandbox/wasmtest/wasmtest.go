@@ -70,12 +70,12 @@ func Echo() []byte {
 	return Module(1, loop(read(),
 		c(moved), load(), opEqz, opBrIf, 1, // nothing read: the end
 		c(vecLen), c(moved), load(), opStore, 2, 0, // write as much as was read
-		write(1)))
+		write()))
 }
 
 // Exit writes the text to stderr and exits with a code.
 func Exit(code int, text string) []byte {
-	return Module(1, put(buffer, text), vec(buffer, len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,
+	return Module(1, put(buffer, text), vec(len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,
 		c(code), opCall, procExit)
 }
 
@@ -86,14 +86,14 @@ func Trap() []byte { return Module(1, opUnreachable) }
 func Spin() []byte { return Module(1, opLoop, empty, opBr, 0, opEnd) }
 
 // Flood writes to stdout for ever.
-func Flood() []byte { return Module(1, vec(buffer, bufSize), opLoop, empty, write(1), opBr, 0, opEnd) }
+func Flood() []byte { return Module(1, vec(bufSize), opLoop, empty, write(), opBr, 0, opEnd) }
 
 // Hog grows its memory by 1 MiB at a time until that fails, then writes how
 // many pages it got as four bytes, little endian.
 func Hog() []byte {
 	grow := []byte{opConst, 16, opGrow, 0, opConst, 0x7f, 0x46, opBrIf, 1, opBr, 0} // 0x46: i32.eq
 	return Module(1, opBlock, empty, opLoop, empty, grow, opEnd, opEnd,
-		c(buffer), []byte{0x3f, 0}, opStore, 2, 0, vec(buffer, 4), write(1))
+		c(buffer), []byte{0x3f, 0}, opStore, 2, 0, vec(4), write())
 }
 
 // Recurse calls itself without end.
@@ -101,7 +101,7 @@ func Recurse() []byte { return Module(1, opCall, imports) }
 
 // Random writes n bytes of randomness.
 func Random(n int) []byte {
-	return Module(1, call(randomGet, c(buffer), c(n)), opDrop, vec(buffer, n), write(1))
+	return Module(1, call(randomGet, c(buffer), c(n)), opDrop, vec(n), write())
 }
 
 // Clocks writes four readings of eight bytes each: the wall clock twice, then
@@ -115,7 +115,7 @@ func Clocks(sleepNs int64) []byte {
 		c(scratch+16), opConst, 1, opStore, 2, 0, // subscription: clock 1 …
 		c(scratch+24), timeout, 0x37, 3, 0, // … in sleepNs (i64.store)
 		call(poll, c(scratch), c(512), c(1), c(moved)), opDrop,
-		read(1, 3), vec(buffer, 32), write(1))
+		read(1, 3), vec(32), write())
 }
 
 // Import imports one function of another module, and does nothing with it.
@@ -160,16 +160,17 @@ func loop(body ...any) []byte {
 }
 
 func read() []byte {
-	return cat(vec(buffer, bufSize), call(fdRead, c(0), c(vecAt), c(1), c(moved)), opDrop)
+	return cat(vec(bufSize), call(fdRead, c(0), c(vecAt), c(1), c(moved)), opDrop)
 }
 
-// write writes what the vector points at.
-func write(fd int) []byte {
-	return cat(call(fdWrite, c(fd), c(vecAt), c(1), c(moved)), opDrop)
+// write writes what the vector points at to stdout.
+func write() []byte {
+	return cat(call(fdWrite, c(1), c(vecAt), c(1), c(moved)), opDrop)
 }
 
-func vec(at, n int) []byte {
-	return cat(c(vecAt), c(at), opStore, 2, 0, c(vecLen), c(n), opStore, 2, 0)
+// vec makes the vector point at the start of the buffer.
+func vec(n int) []byte {
+	return cat(c(vecAt), c(buffer), opStore, 2, 0, c(vecLen), c(n), opStore, 2, 0)
 }
 
 func put(at int, s string) []byte {

@@ -155,7 +155,7 @@ func readToken(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}

@@ -47,8 +47,7 @@ func (g *Gateway) takeOutput(c echo.Context) error {
 		return echo.NewHTTPError(http.StatusGone, "the job is over")
 	}
 	output, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, int64(g.TaskOutput)))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return echo.NewHTTPError(http.StatusRequestEntityTooLarge, fmt.Sprintf("an output has at most %d bytes", g.TaskOutput))
 	}
 	if err != nil {

@@ -10,5 +10,5 @@ func freeDisk(dir string) int64 {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return defaultFree
 	}
-	return int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert,gosec // the types differ between systems
+	return int64(s.Bavail) * int64(s.Bsize) // the types differ between systems
 }

@@ -61,8 +61,8 @@ type Ledger struct {
 	spares     chan string   // logs that no job has yet
 	moreSpares chan struct{} // some are wanted
 	oldLogs    []string      // that an earlier life of this server made
-	cancel  context.CancelFunc
-	wait    sync.WaitGroup
+	cancel     context.CancelFunc
+	wait       sync.WaitGroup
 }
 
 // markerTTL is how long a key that is gone leaves a mark for watchers.
@@ -117,7 +117,7 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 }
 
 func serverName(file string) (string, error) {
-	if b, err := os.ReadFile(file); err == nil { //nolint:gosec // a file of ours
+	if b, err := os.ReadFile(file); err == nil {
 		return strings.TrimSpace(string(b)), nil
 	}
 	var raw [8]byte
@@ -332,8 +332,7 @@ const (
 
 // full turns JetStream's ways to say that there is no room into ErrFull.
 func full(err error) error {
-	switch code(err) {
-	case codeNoResources, codeStorageFull, codeStoreFailed:
+	if c := code(err); c == codeNoResources || c == codeStorageFull || c == codeStoreFailed {
 		return fmt.Errorf("%w (%w)", ErrFull, err)
 	}
 	return err

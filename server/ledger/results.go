@@ -120,8 +120,7 @@ func (r *Results) append(ctx context.Context, data []byte) error {
 			r.seq = ack.Sequence
 			return nil
 		}
-		switch code(err) {
-		case codeWrongLastSeq, codeWrongLastSeq2, codeStreamNotFound:
+		if c := code(err); c == codeWrongLastSeq || c == codeWrongLastSeq2 || c == codeStreamNotFound {
 			if mine, err := r.landed(ctx, data); mine || err != nil {
 				return err
 			}

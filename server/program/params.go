@@ -85,11 +85,11 @@ var english = message.NewPrinter(language.English)
 // leaves lists the innermost causes: the outer ones only say "not valid".
 func leaves(e *jsonschema.ValidationError, to []FieldError) []FieldError {
 	if len(e.Causes) == 0 {
-		at := ""
+		var at strings.Builder
 		for _, step := range e.InstanceLocation {
-			at += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step)
+			at.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
 		}
-		return append(to, FieldError{at, e.ErrorKind.LocalizedString(english)})
+		return append(to, FieldError{at.String(), e.ErrorKind.LocalizedString(english)})
 	}
 	for _, cause := range e.Causes {
 		to = leaves(cause, to)

@@ -17,14 +17,14 @@ type Claim struct {
 
 // Pick gives the index of the claim that is furthest behind, -1 if there is none.
 func (f *Fair) Pick(claims []Claim) int {
-	best := -1
+	best, least := -1, 0.0
 	for i, c := range claims {
-		if best < 0 || f.at(c.Job) < f.at(claims[best].Job) {
-			best = i
+		if at := f.at(c.Job); best < 0 || at < least {
+			best, least = i, at
 		}
 	}
 	if best >= 0 {
-		f.floor = max(f.floor, f.at(claims[best].Job))
+		f.floor = max(f.floor, least)
 	}
 	return best
 }

@@ -17,12 +17,11 @@ type Time = int64
 // Second is a second in the unit of Time.
 const Second Time = 1_000_000
 
-// A Volunteer and a Worker are numbers that the caller gives to identities and
-// connections, counting from 0.
-type (
-	Volunteer = uint32
-	Worker    = uint32
-)
+// Volunteer is a number that the caller gives to an identity, counting from 0.
+type Volunteer = uint32
+
+// Worker is a number that the caller gives to a connection, counting from 0.
+type Worker = uint32
 
 // A Digest is the start of the SHA-256 of an output, or of the way a task
 // failed. 128 bits leave no hope of a second preimage.

@@ -2,6 +2,7 @@ package scratch
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -39,7 +40,7 @@ func TestFile(t *testing.T) {
 				t.Errorf("%d bytes from %d: %v", size, at, err)
 			}
 		}
-		if _, err := f.ReadAt(make([]byte, 1), int64(size)); err != io.EOF {
+		if _, err := f.ReadAt(make([]byte, 1), int64(size)); !errors.Is(err, io.EOF) {
 			t.Errorf("a read past the end of %d bytes: %v", size, err)
 		}
 		if err := f.Close(); err != nil {

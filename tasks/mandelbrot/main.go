@@ -146,8 +146,13 @@ func readTile(part []byte, p params) (t tile, rest []byte, err error) {
 // The palette runs through these colours again and again; the set itself is
 // black.
 var stops = []color.NRGBA{
-	{10, 12, 46, 255}, {24, 82, 177, 255}, {134, 206, 235, 255}, {250, 244, 211, 255},
-	{249, 168, 37, 255}, {173, 51, 32, 255}, {52, 12, 56, 255},
+	{10, 12, 46, 255},
+	{24, 82, 177, 255},
+	{134, 206, 235, 255},
+	{250, 244, 211, 255},
+	{249, 168, 37, 255},
+	{173, 51, 32, 255},
+	{52, 12, 56, 255},
 }
 
 const stepsBetween = 16 // iterations from one colour to the next

@@ -1,0 +1,87 @@
+# make alone lists what it can do.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+PROGRAMS := $(patsubst tasks/%/main.go,%,$(wildcard tasks/*/main.go))
+SDK      := go.mod $(wildcard contract/*.go tasks/mapreduce/*.go)
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+LINT      = $$(go tool -n -modfile=scripts/lint.mod golangci-lint)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: programs ## build bin/potluck and bin/potluck-worker, both static
+	$(GO_BUILD) -o bin/potluck ./server
+	$(GO_BUILD) -o bin/potluck-worker ./wasmworker
+
+.PHONY: run
+run: build ## build everything and serve a grid on http://127.0.0.1:8080
+	bin/potluck serve
+
+.PHONY: demo
+demo: build ## run the main job end to end on a grid of its own, and show it
+	go run ./scripts/demo
+
+.PHONY: test
+test: programs generated lint ## check everything: what CI runs
+	scripts/install.sh gcc
+	go test -race -shuffle=on -timeout 12m ./...
+
+.PHONY: bench
+bench: build ## measure speed and memory, beside floors measured in the same run
+	go run ./scripts/bench
+	go test -run '^$$' -bench . -benchtime 0.5s ./server/schedule ./server/ledger ./sandbox
+
+.PHONY: fuzz
+fuzz: ## fuzz each parser for a minute
+	@for target in contract:FuzzRecords contract:FuzzManifest wire:FuzzFromWorker wire:FuzzToWorker; do \
+		echo "$$target"; go test "./$${target%:*}" -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 1m; \
+	done
+
+.PHONY: lint
+lint: programs ## look for mistakes, natively and as the browser's worker is built
+	@go vet ./... && go fix -diff ./...
+	$(LINT) run ./...
+	GOOS=js GOARCH=wasm $(LINT) run ./wasmworker/agent/... ./wire/...
+	GOOS=windows go vet ./... && GOOS=darwin GOARCH=arm64 go vet ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	$(LINT) fmt ./...
+
+.PHONY: generate
+generate: ## write the API's stubs and client anew from its description
+	go generate ./server/api
+
+.PHONY: generated
+generated: generate # what is generated must be what was committed
+	git diff --exit-code -- server/api client
+
+.PHONY: release
+release: programs ## build for Linux, macOS and Windows on amd64 and arm64
+	@for os in linux darwin windows; do for arch in amd64 arm64; do \
+		ext=$$([ $$os = windows ] && echo .exe || true); echo "release/potluck_$${os}_$$arch"; \
+		GOOS=$$os GOARCH=$$arch $(GO_BUILD) -o "release/potluck_$${os}_$$arch$$ext" ./server; \
+		GOOS=$$os GOARCH=$$arch $(GO_BUILD) -o "release/potluck-worker_$${os}_$$arch$$ext" ./wasmworker; \
+	done; done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin release tasks/bin/*.wasm tasks/bin/*.json
+
+.PHONY: programs
+programs: $(PROGRAMS:%=tasks/bin/%.json) # the built-in programs, to be embedded
+
+tasks/bin/%.wasm: tasks/%/main.go $(SDK)
+	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -ldflags '-s -w' -o $@ ./tasks/$*
+
+tasks/bin/%.json: tasks/bin/%.wasm
+	go run ./tasks/$* describe > $@
+
+.PRECIOUS: tasks/bin/%.wasm
