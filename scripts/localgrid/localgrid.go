@@ -246,14 +246,16 @@ func (g *Grid) Await(ctx context.Context, id string) (last *client.Job, err erro
 
 // Result fetches the result of a job.
 func (g *Grid) Result(ctx context.Context, id string) ([]byte, error) {
-	answer, err := g.GetResultWithResponse(ctx, id, &client.GetResultParams{})
+	resp, err := g.GetResult(ctx, id, &client.GetResultParams{})
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode() != http.StatusOK {
-		return nil, fmt.Errorf("result: %s", answer.Body)
+	defer resp.Body.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("result: %s", data)
 	}
-	return answer.Body, nil
+	return data, err
 }
 
 // Compute submits a job, waits for it and fetches its result.

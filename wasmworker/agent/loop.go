@@ -37,6 +37,7 @@ type agent struct {
 	ending   bool
 	gaveUp   bool
 	deadline <-chan time.Time // the end of the grace
+	alarm    <-chan time.Time // answers have waited long enough
 }
 
 // A slot is what an engine computes in one place at a time.
@@ -50,7 +51,7 @@ type task struct {
 	stop    func() // while it runs
 	dropped bool   // nobody wants its answer
 	result  *wire.Result
-	since   time.Time // when the answer was sent
+	since   time.Time // when the answer was ready, then when it was sent
 }
 
 // A module is being fetched and compiled, or is ready.
@@ -102,6 +103,8 @@ func (a *agent) loop(ctx context.Context) error {
 			a.wind()
 		case <-a.deadline:
 			a.giveUp()
+		case <-a.alarm:
+			a.alarm = nil
 		}
 		if a.fatal != nil {
 			return a.fatal
@@ -386,7 +389,7 @@ func (a *agent) done(t *task, o Outcome) {
 // answer keeps the answer to a lease until it is acknowledged.
 func (a *agent) answer(t *task, o Outcome) {
 	t.result = &wire.Result{Lease: t.lease.ID, Output: o.Output, Failure: o.Failure, Micros: o.Took.Microseconds()}
-	t.lease.Input = nil
+	t.lease.Input, t.since = nil, time.Now()
 	a.answers = append(a.answers, t)
 	e := Event{Kind: Computed, Job: t.batch.Job, Title: t.batch.Title, Task: t.lease.Task, Took: o.Took}
 	if o.Failure != nil {

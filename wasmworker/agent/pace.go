@@ -17,6 +17,9 @@ const (
 	// worthwhile is the share of a slot's time that a round trip must cost
 	// before anything is had in advance.
 	worthwhile = 0.01
+	// linger is how long an answer may wait for others to go with it, while the
+	// slots have more to do. Seconds.
+	linger = 0.04
 	// burst is how long a slot should be able to go on by itself. Seconds.
 	burst = 0.002
 	// maxDepth is how many tasks a slot has at once.
@@ -49,7 +52,7 @@ func (p *pace) ahead() int {
 	if p.task == 0 {
 		return 1
 	}
-	wait := 2*p.trip + margin
+	wait := 2*p.trip + margin + linger
 	if wait < worthwhile*p.task {
 		return 0
 	}

@@ -22,16 +22,21 @@ func (a *agent) credit() uint64 {
 	return max(l.credit, l.received+uint64(want))
 }
 
-// speak says what there is to say, unless the last message is still under way.
+// speak says what there is to say, unless the last message is still under way
+// or it may as well wait.
 func (a *agent) speak() {
 	l := a.link
 	if l == nil || l.busy {
 		return
 	}
-	m := wire.FromWorker{Results: a.nextResults(), Returns: a.returns}
+	var m wire.FromWorker
 	if c := a.credit(); c > l.credit && a.worthTelling(c) {
 		m.Credit = c
 	}
+	if m.Credit == 0 && len(a.returns) == 0 && a.lingers() {
+		return
+	}
+	m.Results, m.Returns = a.nextResults(), a.returns
 	if len(m.Results) == 0 && len(m.Returns) == 0 && m.Credit == 0 {
 		return
 	}
@@ -40,6 +45,22 @@ func (a *agent) speak() {
 	l.credit = max(l.credit, m.Credit)
 	a.returns = nil
 }
+
+// lingers says whether the answers may wait for others to go with them: while
+// there is more to compute than the slots have begun, nobody waits for the
+// message, and each one costs both sides more than a result in it.
+func (a *agent) lingers() bool {
+	if a.unsent == len(a.answers) || len(a.ready) == 0 || a.ending {
+		return false
+	}
+	wait := time.Until(a.answers[a.unsent].since.Add(lingerTime))
+	if wait > 0 && a.alarm == nil {
+		a.alarm = time.After(wait)
+	}
+	return wait > 0
+}
+
+const lingerTime = time.Duration(linger * float64(time.Second))
 
 // nextResults takes as many answers as fit into a message.
 func (a *agent) nextResults() (results []wire.Result) {
@@ -60,8 +81,8 @@ func (a *agent) nextResults() (results []wire.Result) {
 const maxResults = 4096
 
 // worthTelling keeps an agent with plenty to do from asking for every single
-// task: it asks when a quarter of what it may have is missing.
+// task: it asks when half of what it may have is missing.
 func (a *agent) worthTelling(credit uint64) bool {
 	all := uint64(len(a.slots) * (1 + a.pace.ahead()))
-	return credit-a.link.received >= (all+3)/4
+	return credit-a.link.received >= (all+1)/2
 }
