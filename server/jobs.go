@@ -214,7 +214,7 @@ func (t *tasksCommand) stream(ctx context.Context, c *client.ClientWithResponses
 	if t.CSV {
 		accept = "text/csv"
 	}
-	resp, err := c.ClientInterface.ListTasks(ctx, t.ID, &client.ListTasksParams{}, func(_ context.Context, r *http.Request) error {
+	resp, err := c.ListTasks(ctx, t.ID, &client.ListTasksParams{}, func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Accept", accept)
 		return nil
 	})

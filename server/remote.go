@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,9 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"time"
 
 	"potluck/client"
 )
@@ -50,73 +47,6 @@ func printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// patience is how long a server may be away while a job is followed: it may be
-// restarting.
-const patience = 2 * time.Minute
-
-// follow calls see with a job whenever it changes, until it has ended.
-func (r *remote) follow(ctx context.Context, c *client.ClientWithResponses, id string, see func(*client.Job)) (*client.Job, error) {
-	var last int64
-	since := time.Now()
-	for {
-		job, err := r.events(ctx, c, id, &last, see)
-		if job != nil && final(job.State) || ctx.Err() != nil {
-			return job, ctx.Err()
-		}
-		if job != nil {
-			since = time.Now()
-		}
-		var gone *status
-		if errors.As(err, &gone) || time.Since(since) > patience {
-			return nil, err
-		}
-		select {
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// events reads one stream of a job's events; it gives the last one.
-func (r *remote) events(ctx context.Context, c *client.ClientWithResponses, id string, last *int64, see func(*client.Job)) (job *client.Job, err error) {
-	resp, err := c.ClientInterface.WatchJob(ctx, id, func(_ context.Context, req *http.Request) error {
-		req.Header.Set("Last-Event-ID", strconv.FormatInt(*last, 10))
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode == http.StatusNotFound {
-		return nil, &status{1, "there is no job " + id}
-	}
-	lines := bufio.NewReader(resp.Body)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return job, fmt.Errorf("the server ended the connection: %w", err)
-		}
-		if n, ok := strings.CutPrefix(line, "id: "); ok {
-			*last, _ = strconv.ParseInt(strings.TrimSpace(n), 10, 64) // ours are numbers
-		}
-		data, ok := strings.CutPrefix(line, "data: ")
-		if !ok {
-			continue
-		}
-		job = &client.Job{}
-		if err := json.Unmarshal([]byte(data), job); err != nil {
-			return nil, err
-		}
-		if see(job); final(job.State) {
-			return job, nil
-		}
-	}
-}
-
-func final(s client.JobState) bool {
-	return s == client.JobStateDone || s == client.JobStateFailed || s == client.JobStateCancelled
-}
-
 // ended turns how a job ended into an error, nil if it is done.
 func ended(j *client.Job) error {
 	switch j.State {
@@ -131,7 +61,7 @@ func ended(j *client.Job) error {
 
 // fetch writes the result of a job to a file, or to stdout if that is "" or "-".
 func fetch(ctx context.Context, c *client.ClientWithResponses, id string, partial bool, file string) error {
-	resp, err := c.ClientInterface.GetResult(ctx, id, &client.GetResultParams{Partial: partial})
+	resp, err := c.GetResult(ctx, id, &client.GetResultParams{Partial: partial})
 	if err != nil {
 		return err
 	}

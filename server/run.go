@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"potluck/client/progress"
 	"potluck/server/app"
 )
 
@@ -43,11 +44,13 @@ func (r *runCommand) Run(ctx context.Context) error {
 	if input != nil {
 		local.Input = input
 	}
-	bar := newBar(r.Program, 0, r.Quiet)
-	local.Progress = func(done, total int) { bar.of(total); bar.set(done, "") }
+	view := progress.New(r.Quiet, len(r.Program))
+	bar := view.Bar(r.Program)
+	local.Progress = func(done, total int) { bar.Set(done, total, "") }
 	var result bytes.Buffer
 	err = app.RunLocal(ctx, local, &result)
-	bar.end()
+	bar.End()
+	view.Wait()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"potluck/client"
+	"potluck/client/progress"
 )
 
 // job is what makes a job, on a server or here.
@@ -87,9 +88,11 @@ func (s *submitCommand) await(ctx context.Context, c *client.ClientWithResponses
 	if !s.Quiet {
 		fmt.Fprintln(os.Stderr, "job", created.ID)
 	}
-	bar := newBar(created.Title, created.Tasks.Total, s.Quiet)
-	last, err := s.follow(ctx, c, created.ID, func(j *client.Job) { bar.set(j.Tasks.Done, j.Reason) })
-	bar.end()
+	view := progress.New(s.Quiet, len(created.Title))
+	bar := view.Bar(created.Title)
+	last, err := c.Follow(ctx, created.ID, func(j *client.Job) bool { bar.Set(j.Tasks.Done, j.Tasks.Total, j.Reason); return false })
+	bar.End()
+	view.Wait()
 	if err != nil {
 		if ctx.Err() != nil {
 			fmt.Fprintf(os.Stderr, "the job goes on; its result will be at: potluck result %s\n", created.ID)

@@ -216,7 +216,8 @@ func (b *bench) restart() error {
 	}
 	had := 0
 	until := func(enough int) error {
-		return b.grid.Watch(b.ctx, job.ID, func(j *client.Job) bool { had = j.Tasks.Done; return had >= enough })
+		_, err := b.grid.Follow(b.ctx, job.ID, func(j *client.Job) bool { had = j.Tasks.Done; return had >= enough })
+		return err
 	}
 	if err := until(n / 2); err != nil {
 		return err

@@ -7,8 +7,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -109,13 +107,13 @@ func (g *Grid) start(name string, args []string) (*Process, io.Reader, error) {
 		return nil, nil, err
 	}
 	p.Stdout = w
-	err = p.Cmd.Start()
+	err = p.Start()
 	_ = w.Close()
 	if err != nil {
 		return nil, nil, fmt.Errorf("start %s (make build makes it): %w", name, err)
 	}
 	go func() {
-		_ = p.Cmd.Wait() // its state says how it ended
+		_ = p.Wait() // its state says how it ended
 		close(p.done)
 	}()
 	g.mu.Lock()
@@ -193,55 +191,9 @@ func (g *Grid) Upload(ctx context.Context, data []byte) (string, error) {
 	return answer.JSON201.ID, nil
 }
 
-// Watch calls see with a job whenever it changes, until see says true. A
-// server that is away for a while is waited for.
-func (g *Grid) Watch(ctx context.Context, id string, see func(*client.Job) bool) error {
-	for {
-		end, err := g.watch(ctx, id, see)
-		if end || ctx.Err() != nil {
-			return errors.Join(err, ctx.Err())
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (g *Grid) watch(ctx context.Context, id string, see func(*client.Job) bool) (end bool, err error) {
-	resp, err := g.ClientInterface.WatchJob(ctx, id)
-	if err != nil {
-		return false, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode == http.StatusNotFound {
-		return true, fmt.Errorf("there is no job %s", id)
-	}
-	lines := bufio.NewReader(resp.Body)
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return false, err
-		}
-		if data, ok := strings.CutPrefix(line, "data: "); ok {
-			var j client.Job
-			if err := json.Unmarshal([]byte(data), &j); err != nil {
-				return true, err
-			}
-			if see(&j) {
-				return true, nil
-			}
-		}
-	}
-}
-
 // Await waits for a job to end and gives it as it is then.
-func (g *Grid) Await(ctx context.Context, id string) (last *client.Job, err error) {
-	err = g.Watch(ctx, id, func(j *client.Job) bool {
-		last = j
-		return j.State == client.JobStateDone || j.State == client.JobStateFailed || j.State == client.JobStateCancelled
-	})
-	return last, err
+func (g *Grid) Await(ctx context.Context, id string) (*client.Job, error) {
+	return g.Follow(ctx, id, func(*client.Job) bool { return false })
 }
 
 // Result fetches the result of a job.

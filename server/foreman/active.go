@@ -42,14 +42,15 @@ type activeJob struct {
 	finished chan error
 	full     bool // the store has no room
 
-	offer     dispatch.Offer
-	hungry    bool // somebody got less than he asked for since the last offer
-	queued    int  // Counts.Queued at the last offer
-	believed  int  // what is left of the last offer
-	nextOffer time.Time
-	told      progressKey
-	done      int // durable
-	failures  []dispatch.Failing
+	offer      dispatch.Offer
+	hungry     bool // somebody got less than he asked for since the last offer
+	queued     int  // Counts.Queued at the last offer
+	believed   int  // what is left of the last offer
+	nextOffer  time.Time
+	told       progressKey
+	done       int       // durable
+	stillSince time.Time // nothing is lent since then; see still
+	failures   []dispatch.Failing
 }
 
 // changed passes a record on; only the newest counts.
@@ -300,13 +301,29 @@ func (a *activeJob) progress() dispatch.Progress {
 		p.Stuck = ledger.ErrFull.Error()
 	case a.record.State == ledger.Paused:
 		p.Stuck = "paused"
-	case c.Lent == 0 && c.Accepted < c.Total:
+	case a.still(c) > stuckAfter:
 		p.Stuck = "waiting for volunteers"
 		if c.Open > 0 {
 			p.Stuck = fmt.Sprintf("waiting for other volunteers: %d tasks need one who has not answered them", c.Open)
 		}
 	}
 	return p
+}
+
+// stuckAfter is how long nothing must be lent before people hear of it: between
+// two takes there is a moment without.
+const stuckAfter = 3 * time.Second
+
+// still is for how long nothing has been lent though there is work.
+func (a *activeJob) still(c schedule.Counts) time.Duration {
+	if c.Lent > 0 || c.Accepted == c.Total {
+		a.stillSince = time.Time{}
+		return 0
+	}
+	if a.stillSince.IsZero() {
+		a.stillSince = time.Now()
+	}
+	return time.Since(a.stillSince)
 }
 
 // index numbers names in the order in which they come.
