@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -75,6 +76,7 @@ type App struct {
 	server   *http.Server
 	listener net.Listener
 	served   chan error
+	closed   sync.Once
 }
 
 // Start starts a server. It is ready when Start returns.
@@ -215,8 +217,10 @@ func (a *App) Wait(ctx context.Context) error {
 
 // Close takes a server down in good order: workers are told to connect
 // elsewhere, requests end, jobs are let go for others. It may be called on a
-// server that did not come up.
-func (a *App) Close(ctx context.Context) {
+// server that did not come up, and again.
+func (a *App) Close(ctx context.Context) { a.closed.Do(func() { a.close(ctx) }) }
+
+func (a *App) close(ctx context.Context) {
 	if a.api != nil {
 		a.api.Close()
 	}

@@ -233,7 +233,11 @@ func (c Client) Query(ctx context.Context, job string, q Query) ([]byte, error) 
 			return nil, fmt.Errorf("ask about job %s: %w", job, err)
 		}
 		all = append(all, m.Data...)
-		if why := m.Header.Get(headerError); why != "" {
+		switch why := m.Header.Get(headerError); why {
+		case "":
+		case ErrNobody.Error():
+			return nil, ErrNobody
+		default:
 			return nil, errors.New(why)
 		}
 		if m.Header.Get(headerEnd) != "" {

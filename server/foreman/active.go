@@ -37,6 +37,7 @@ type activeJob struct {
 	effects  []schedule.Effect
 
 	writing  bool // an append is under way
+	underway batch
 	written  chan appended
 	pending  batch // waits for the next append
 	finished chan error
@@ -77,6 +78,7 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 	defer a.assembly.Close()
 	messages := make(chan *nats.Msg, 1024)
 	conn := a.foreman.Ledger.Conn()
+	var subs []*nats.Subscription
 	for _, subject := range []string{
 		dispatch.Subject(j.ID, a.own.Epoch, "*"), dispatch.QuerySubject(j.ID), dispatch.SubjectAsk,
 	} {
@@ -84,11 +86,16 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 		if err != nil {
 			return err
 		}
-		defer sub.Unsubscribe() //nolint:errcheck // it ends with the connection
+		subs = append(subs, sub)
 	}
 	a.announce(true)
+	a.tell()
 	err := a.loop(ctx, messages)
 	a.withdraw()
+	for _, sub := range subs {
+		_ = sub.Unsubscribe() // it ends with the connection
+	}
+	a.decline(messages)
 	if errors.Is(err, errOver) {
 		return nil
 	}

@@ -37,6 +37,26 @@ func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
 	return ctx.Err()
 }
 
+// decline answers whoever still waits when the job is let go, so that he asks
+// the next owner, or learns that there is none.
+func (a *activeJob) decline(messages <-chan *nats.Msg) {
+	for _, r := range append(a.underway.replies, a.pending.replies...) {
+		_ = r.message.Respond(dispatch.Encode(dispatch.Reported{})) // else he waits a little longer
+	}
+	for {
+		select {
+		case m := <-messages:
+			if m.Subject == dispatch.QuerySubject(a.record.ID) {
+				_ = dispatch.AnswerQuery(a.foreman.Ledger.Conn(), m.Reply, nil, dispatch.ErrNobody) // likewise
+			} else if m.Reply != "" {
+				_ = m.Respond(dispatch.Encode(dispatch.Reported{})) // likewise
+			}
+		default:
+			return
+		}
+	}
+}
+
 // take lends tasks to a worker.
 func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 	var t dispatch.Take

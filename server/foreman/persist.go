@@ -84,7 +84,7 @@ func (a *activeJob) flush(ctx context.Context) {
 		a.answerAll(b)
 		return
 	}
-	a.writing = true
+	a.writing, a.underway = true, b
 	a.foreman.metrics.appends.Inc()
 	go func() { a.written <- appended{b, a.results.Append(ctx, b.encoded)} }()
 }
@@ -110,7 +110,7 @@ func (a *activeJob) landed(ctx context.Context, w appended) error {
 	if a.full {
 		a.full, a.queued, a.hungry = false, -1, true
 	}
-	a.writing = false
+	a.writing, a.underway = false, batch{}
 	for _, r := range w.batch.results {
 		if err := a.keep(ctx, r); err != nil {
 			return err

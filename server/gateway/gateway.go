@@ -117,8 +117,7 @@ func (g *Gateway) hearOffer(m *nats.Msg) {
 	} else {
 		g.offers[o.Job] = &standing{o, o.Waiting}
 	}
-	close(g.changed)
-	g.changed = make(chan struct{})
+	g.wake()
 }
 
 func (g *Gateway) hearRevoke(m *nats.Msg) {
@@ -155,6 +154,23 @@ func (g *Gateway) pick(asked map[string]uint64, n int) (o dispatch.Offer, ok boo
 	s.left -= n
 	g.fair.Charge(claims[i], float64(n)*float64(max(1, s.Mean)))
 	return s.Offer, true, nil
+}
+
+// untake says that n tasks of an offer were not to be had by the one who asked:
+// others may be luckier.
+func (g *Gateway) untake(o dispatch.Offer, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.offers[o.Job]; s != nil && s.Epoch == o.Epoch && s.Version == o.Version {
+		s.left += n
+		g.wake()
+	}
+}
+
+// wake has everybody look at the offers again. The lock is held.
+func (g *Gateway) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 // offer gives the offer of a job: where its owner is to be found.

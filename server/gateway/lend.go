@@ -34,7 +34,8 @@ func (s *session) lendAll(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		offer, ok, changed := s.gateway.pick(asked, min(room, maxTake))
+		wanted := min(room, maxTake)
+		offer, ok, changed := s.gateway.pick(asked, wanted)
 		if !ok {
 			if !idle {
 				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why()}})
@@ -49,7 +50,7 @@ func (s *session) lendAll(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		n, err := s.take(ctx, offer, min(room, maxTake))
+		n, err := s.take(ctx, offer, wanted)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -57,6 +58,7 @@ func (s *session) lendAll(ctx context.Context) error {
 			s.gateway.Log.Debug("could not get tasks", "job", offer.Job, "error", err)
 		}
 		if n == 0 {
+			s.gateway.untake(offer, wanted)
 			asked[offer.Job] = offer.Version
 		} else {
 			idle = false

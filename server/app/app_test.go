@@ -1,0 +1,334 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"potluck/sandbox"
+	"potluck/sandbox/wasmtest"
+	"potluck/server/api"
+	"potluck/wire"
+)
+
+func TestMain(m *testing.M) {
+	if sandbox.IsExecutor() {
+		if err := sandbox.ExecutorMain(); err != nil {
+			panic(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// A grid is a whole server in this process, with everything real but workers.
+type grid struct {
+	*App
+	t *testing.T
+}
+
+// serve starts a server on a folder.
+func serve(t *testing.T, dir string, change func(*Config)) *grid {
+	t.Helper()
+	c := Config{
+		Addr: "127.0.0.1:0", Data: dir, TaskTime: 60 * time.Second, TaskOutput: 16 << 20, TaskMemory: 64 << 20,
+		NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8,
+	}
+	if change != nil {
+		change(&c)
+	}
+	a, err := Start(t.Context(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(context.Background()) })
+	return &grid{a, t}
+}
+
+// request asks and gives status, headers and body.
+func (g *grid) request(method, path string, body []byte, header ...string) (int, http.Header, []byte) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, g.URL+path, bytes.NewReader(body))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, data
+}
+
+// get reads JSON that must be there.
+func get[T any](g *grid, path string) (v T) {
+	g.t.Helper()
+	status, _, data := g.request("GET", path, nil)
+	if err := json.Unmarshal(data, &v); err != nil || status != http.StatusOK {
+		g.t.Fatalf("GET %s: %d, %s", path, status, data)
+	}
+	return v
+}
+
+// post sends something that must be taken.
+func post[T any](g *grid, path string, body any, header ...string) (v T) {
+	g.t.Helper()
+	data, raw := body.([]byte)
+	if !raw {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	status, _, answer := g.request("POST", path, data, header...)
+	if err := json.Unmarshal(answer, &v); err != nil || status >= 300 {
+		g.t.Fatalf("POST %s: %d, %s", path, status, answer)
+	}
+	return v
+}
+
+// publish publishes a module and gives its id.
+func (g *grid) publish(module []byte) string {
+	g.t.Helper()
+	return post[api.Module](g, "/api/v1/modules", module, "Content-Type", "application/wasm").ID
+}
+
+// echoes submits a job of echo tasks, one a line.
+func (g *grid) echoes(text, policy string) api.Job {
+	g.t.Helper()
+	return post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: g.publish(wasmtest.Echo()), Input: api.Input{Text: text}, Policy: policy})
+}
+
+func (g *grid) job(id string) api.Job {
+	g.t.Helper()
+	return get[api.Job](g, "/api/v1/jobs/"+id)
+}
+
+// await reads a job's events until one is as wanted.
+func (g *grid) await(id string, wanted func(api.Job) bool) (j api.Job) {
+	g.t.Helper()
+	for e := range g.events("/api/v1/jobs/"+id+"/events", "") {
+		if err := json.Unmarshal([]byte(e.data), &j); err != nil {
+			g.t.Fatal(err)
+		}
+		if wanted(j) {
+			return j
+		}
+	}
+	g.t.Fatalf("the events ended with %+v", j)
+	return j
+}
+
+func (g *grid) ended(id string) api.Job {
+	g.t.Helper()
+	return g.await(id, func(j api.Job) bool { return j.State != api.JobStateRunning && j.State != api.JobStatePaused })
+}
+
+// until asks again and again for what is only known to come soon.
+func (g *grid) until(what string, there func() bool) {
+	g.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !there(); <-tick.C {
+		if time.Now().After(end) {
+			g.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// An event is one of a stream.
+type event struct{ id, data string }
+
+// events reads a stream until its end; it is an error if nothing comes for long.
+func (g *grid) events(path, last string) func(yield func(event) bool) {
+	return func(yield func(event) bool) {
+		g.t.Helper()
+		ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL+path, nil)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if last != "" {
+			req.Header.Set("Last-Event-ID", last)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if media := resp.Header.Get("Content-Type"); media != "text/event-stream" {
+			g.t.Fatalf("%s is %s", path, media)
+		}
+		readEvents(resp.Body, yield)
+	}
+}
+
+func readEvents(r io.Reader, yield func(event) bool) {
+	var e event
+	var rest string
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buffer)
+		rest += string(buffer[:n])
+		for {
+			line, after, ok := strings.Cut(rest, "\n")
+			if !ok {
+				break
+			}
+			rest = after
+			if id, ok := strings.CutPrefix(line, "id: "); ok {
+				e.id = id
+			}
+			if data, ok := strings.CutPrefix(line, "data: "); ok {
+				e.data = data
+			}
+			if line == "" && e.data != "" {
+				if !yield(e) {
+					return
+				}
+				e = event{}
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// A worker is one whose answers the test gives.
+type worker struct {
+	t    *testing.T
+	conn *websocket.Conn
+	id   string
+	held []wire.Lease
+	acks []wire.Ack
+	job  string
+}
+
+func (g *grid) dial() *websocket.Conn {
+	g.t.Helper()
+	conn, _, err := websocket.Dial(g.t.Context(), "ws"+strings.TrimPrefix(g.URL, "http")+wire.SocketPath, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { conn.CloseNow() })
+	conn.SetReadLimit(wire.MaxMessage)
+	return conn
+}
+
+// secretOf makes a name's secret.
+func secretOf(name string) []byte { return fmt.Appendf(nil, "%-32s", name) }
+
+// worker connects one that is ready for so many leases.
+func (g *grid) worker(name string, credit uint64) *worker {
+	g.t.Helper()
+	w := &worker{t: g.t, conn: g.dial()}
+	w.send(wire.FromWorker{Credit: credit, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 1}})
+	m := w.receive()
+	if m.Welcome == nil {
+		g.t.Fatalf("%s is not welcome: %+v", name, m.Refused)
+	}
+	w.id = m.Welcome.Volunteer
+	return w
+}
+
+func (w *worker) send(m wire.FromWorker) {
+	w.t.Helper()
+	data, err := wire.Encode(m)
+	if err == nil {
+		err = w.conn.Write(w.t.Context(), websocket.MessageBinary, data)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *worker) receive() (m wire.ToWorker) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	_, data, err := w.conn.Read(ctx)
+	if err == nil {
+		err = wire.Decode(data, &m)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, b := range m.Batches {
+		w.job = b.Job
+		w.held = append(w.held, b.Leases...)
+	}
+	w.acks = append(w.acks, m.Acks...)
+	return m
+}
+
+// leases waits until the worker was lent n tasks that it has not answered.
+func (w *worker) leases(n int) []wire.Lease {
+	w.t.Helper()
+	for len(w.held) < n {
+		w.receive()
+	}
+	return w.held
+}
+
+// answer answers the first lease that is held and waits for what becomes of it.
+func (w *worker) answer(output string) wire.Ack {
+	w.t.Helper()
+	l := w.leases(1)[0]
+	return w.result(wire.Result{Lease: l.ID, Output: []byte(output)})
+}
+
+// echo answers the first lease rightly.
+func (w *worker) echo() wire.Ack {
+	w.t.Helper()
+	return w.answer(string(w.leases(1)[0].Input))
+}
+
+func (w *worker) fail(message string) wire.Ack {
+	w.t.Helper()
+	l := w.leases(1)[0]
+	return w.result(wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: "exit", Message: message, Stderr: []byte("on stderr")}})
+}
+
+func (w *worker) result(r wire.Result) wire.Ack {
+	w.t.Helper()
+	w.send(wire.FromWorker{Results: []wire.Result{r}})
+	for {
+		for i, a := range w.acks {
+			if bytes.Equal(a.Lease, r.Lease) {
+				w.acks = append(w.acks[:i], w.acks[i+1:]...)
+				for i, l := range w.held {
+					if bytes.Equal(l.ID, r.Lease) {
+						w.held = append(w.held[:i:i], w.held[i+1:]...)
+						break
+					}
+				}
+				return a
+			}
+		}
+		w.receive()
+	}
+}
