@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,9 @@ func (e *engine) load(ctx context.Context, m Module) (wazero.CompiledModule, err
 	if err != nil {
 		return nil, fmt.Errorf("compile module %s: %w", m.ID, err)
 	}
+	if err := e.linkable(c); err != nil {
+		return nil, err
+	}
 	if len(e.recent) == maxCompiled {
 		_ = e.modules[e.recent[0]].Close(ctx)
 		delete(e.modules, e.recent[0])
@@ -72,6 +76,23 @@ func (e *engine) load(ctx context.Context, m Module) (wazero.CompiledModule, err
 	}
 	e.modules[m.ID], e.recent = c, append(e.recent, m.ID)
 	return c, nil
+}
+
+// linkable says whether WASI has all that a module imports. Where it is from
+// was checked when it was published.
+func (e *engine) linkable(c wazero.CompiledModule) error {
+	has := e.runtime.Module(wasi).ExportedFunctionDefinitions()
+	for _, f := range c.ImportedFunctions() {
+		_, name, _ := f.Import()
+		known, ok := has[name]
+		if !ok {
+			return fmt.Errorf("it imports %s.%s, and there is no such function in WASI preview 1", wasi, name)
+		}
+		if !slices.Equal(known.ParamTypes(), f.ParamTypes()) || !slices.Equal(known.ResultTypes(), f.ResultTypes()) {
+			return fmt.Errorf("it imports %s.%s with other parameters or results than WASI preview 1 has", wasi, name)
+		}
+	}
+	return nil
 }
 
 var errOutput = errors.New("too much output")

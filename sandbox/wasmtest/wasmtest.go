@@ -73,6 +73,11 @@ func Echo() []byte {
 		write()))
 }
 
+// Say writes the text to stdout, whatever it is asked.
+func Say(text string) []byte {
+	return Module(1, put(buffer, text), vec(len(text)), write())
+}
+
 // Exit writes the text to stderr and exits with a code.
 func Exit(code int, text string) []byte {
 	return Module(1, put(buffer, text), vec(len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,

@@ -3,19 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
-	"image/draw"
-	"image/png"
 	"io/fs"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"potluck/client"
@@ -42,23 +36,35 @@ func jobs(ctx context.Context, g *localgrid.Grid, picture string) ([]*demoJob, e
 	return []*demoJob{
 		{
 			name: "primes", wanted: client.NewJob{Program: "primes", Params: object("to", most)},
-			check: checkNumber("count", truth.Primes[most], "primes up to 10⁹"),
+			check: func(result []byte) (string, error) {
+				return fmt.Sprintf("%d primes up to 10⁹", truth.Primes[most]), truth.CheckNumber(result, "count", truth.Primes[most])
+			},
 		},
 		{
 			name: "mandelbrot", wanted: client.NewJob{Program: "mandelbrot", Params: encode(view)},
-			check: func(result []byte) (string, error) { return checkPicture(result, view, picture) },
+			check: func(result []byte) (string, error) {
+				said := fmt.Sprintf("%d × %d pixels, the same as drawn natively; see %s", view.Width, view.Height, picture)
+				return said, errors.Join(os.WriteFile(picture, result, 0o600), truth.CheckPicture(result, view))
+			},
 		},
 		{
 			name: "wordcount", wanted: client.NewJob{Program: "wordcount", Input: client.Input{Upload: upload}},
-			check: func(result []byte) (string, error) { return checkWords(result, text) },
+			check: func(result []byte) (string, error) {
+				total, err := truth.CheckWords(result, text)
+				return fmt.Sprintf("%d words in %.1f MB of our own sources, as tr | sort | uniq -c counts them", total, float64(len(text))/1e6), err
+			},
 		},
 		{
 			name: "square", wanted: client.NewJob{Program: "square", Params: object("numbers", numbers)},
-			check: func(result []byte) (string, error) { return checkSquares(result, numbers) },
+			check: func(result []byte) (string, error) {
+				return fmt.Sprintf("%d squares, in order", len(numbers)), truth.CheckSquares(result, numbers)
+			},
 		},
 		{
 			name: "nqueens", wanted: client.NewJob{Program: "nqueens", Params: object("n", queens)},
-			check: checkNumber("solutions", truth.Queens[queens], "ways to place 12 queens"),
+			check: func(result []byte) (string, error) {
+				return fmt.Sprintf("%d ways to place 12 queens", truth.Queens[queens]), truth.CheckNumber(result, "solutions", truth.Queens[queens])
+			},
 		},
 	}, nil
 }
@@ -102,75 +108,4 @@ func ownText() ([]byte, error) {
 		return nil, errors.New("there are no sources here: run it in the project's folder")
 	}
 	return bytes.Repeat(once.Bytes(), textSize/once.Len()+1), nil
-}
-
-func checkNumber(key string, want uint64, what string) func([]byte) (string, error) {
-	return func(result []byte) (string, error) {
-		var got map[string]uint64
-		if err := json.Unmarshal(result, &got); err != nil {
-			return "", err
-		}
-		if got[key] != want {
-			return "", fmt.Errorf("%s: %d, but there are %d", what, got[key], want)
-		}
-		return fmt.Sprintf("%d %s", want, what), nil
-	}
-}
-
-// checkPicture compares with a picture drawn here, and keeps it as a file.
-func checkPicture(result []byte, view truth.Picture, file string) (string, error) {
-	if err := os.WriteFile(file, result, 0o600); err != nil {
-		return "", err
-	}
-	drawn, err := png.Decode(bytes.NewReader(result))
-	if err != nil {
-		return "", err
-	}
-	got := image.NewNRGBA(drawn.Bounds())
-	draw.Draw(got, got.Bounds(), drawn, image.Point{}, draw.Src)
-	want := truth.Mandelbrot(view)
-	if got.Bounds() != want.Bounds() || !bytes.Equal(got.Pix, want.Pix) {
-		return "", errors.New("the picture differs from one that is drawn natively")
-	}
-	return fmt.Sprintf("%d × %d pixels, the same as drawn natively; see %s", view.Width, view.Height, file), nil
-}
-
-// checkWords compares with what the shell counts.
-func checkWords(result, text []byte) (string, error) {
-	want, err := truth.Words(text)
-	if err != nil {
-		return "", err
-	}
-	rows, err := csv.NewReader(bytes.NewReader(result)).ReadAll()
-	if err != nil {
-		return "", err
-	}
-	if len(rows) != len(want)+1 {
-		return "", fmt.Errorf("%d different words, but the shell counts %d", len(rows)-1, len(want))
-	}
-	total := 0
-	for i, w := range want {
-		if row := rows[i+1]; row[0] != w.Word || row[1] != strconv.Itoa(w.N) {
-			return "", fmt.Errorf("row %d is %v, but the shell counts %q %d times", i+1, row, w.Word, w.N)
-		}
-		total += w.N
-	}
-	return fmt.Sprintf("%d words in %.1f MB of our own sources, as tr | sort | uniq -c counts them; most often %q",
-		total, float64(len(text))/1e6, want[0].Word), nil
-}
-
-func checkSquares(result []byte, numbers []int64) (string, error) {
-	var got []*big.Int
-	if err := json.Unmarshal(result, &got); err != nil {
-		return "", err
-	}
-	if len(got) != len(numbers) {
-		return "", fmt.Errorf("%d squares of %d numbers", len(got), len(numbers))
-	}
-	for i, n := range numbers {
-		if want := new(big.Int).Mul(big.NewInt(n), big.NewInt(n)); got[i].Cmp(want) != 0 {
-			return "", fmt.Errorf("%d² is %d, not %d", n, want, got[i])
-		}
-	}
-	return fmt.Sprintf("%d squares, in order", len(numbers)), nil
 }

@@ -5,6 +5,7 @@ package api
 
 import (
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -63,7 +64,12 @@ func New(c Config) (*API, error) {
 }
 
 // Register adds the API's routes.
-func (a *API) Register(e *echo.Echo) { RegisterHandlersWithBaseURL(e, a, "/api/v1") }
+func (a *API) Register(e *echo.Echo) {
+	RegisterHandlersWithBaseURL(e, a, "/api/v1")
+	e.GET("/api/*", func(c echo.Context) error {
+		return refuse(http.StatusNotFound, "there is nothing at %s: docs/protocol.md lists what there is", c.Request().URL.Path)
+	})
+}
 
 // Close ends the streams.
 func (a *API) Close() {

@@ -20,6 +20,7 @@ import (
 	"potluck/sandbox"
 	"potluck/server/assemble"
 	"potluck/server/ledger"
+	"potluck/server/library"
 	"potluck/server/program"
 )
 
@@ -113,8 +114,8 @@ func (a *API) submit(ctx context.Context, id string, wanted NewJob) (*ledger.Job
 // draft checks all that can be checked before anything is stored.
 func (a *API) draft(ctx context.Context, id string, wanted NewJob) (*draft, error) {
 	m, err := a.Library.Resolve(ctx, wanted.Program)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil, refuseField("/program", errors.New(strings.TrimSuffix(err.Error(), ": not found")))
+	if unknown, ok := errors.AsType[*library.Unknown](err); ok {
+		return nil, refuseField("/program", unknown)
 	}
 	if err != nil {
 		return nil, err

@@ -28,7 +28,19 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+// cache has the machine code of all tests.
+var cache string
+
+func run(m *testing.M) int {
+	var err error
+	if cache, err = os.MkdirTemp("", "potluck-"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(cache) //nolint:errcheck // a temporary folder
+	return m.Run()
 }
 
 // patience is how long a test waits for what must come.
@@ -74,7 +86,7 @@ func (g *grid) request(method, path string, body []byte, header ...string) (int,
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // only read
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		g.t.Fatal(err)
@@ -119,11 +131,6 @@ func (g *grid) publish(module []byte) string {
 func (g *grid) echoes(text, policy string) api.Job {
 	g.t.Helper()
 	return post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: g.publish(wasmtest.Echo()), Input: api.Input{Text: text}, Policy: policy})
-}
-
-func (g *grid) job(id string) api.Job {
-	g.t.Helper()
-	return get[api.Job](g, "/api/v1/jobs/"+id)
 }
 
 // await reads a job's events until one is as wanted.
@@ -178,7 +185,7 @@ func (g *grid) events(path, last string) func(yield func(event) bool) {
 		if err != nil {
 			g.t.Fatal(err)
 		}
-		defer resp.Body.Close()
+		defer resp.Body.Close() //nolint:errcheck // only read
 		if media := resp.Header.Get("Content-Type"); media != "text/event-stream" {
 			g.t.Fatalf("%s is %s", path, media)
 		}
@@ -234,7 +241,7 @@ func (g *grid) dial() *websocket.Conn {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.t.Cleanup(func() { conn.CloseNow() })
+	g.t.Cleanup(func() { _ = conn.CloseNow() })
 	conn.SetReadLimit(wire.MaxMessage)
 	return conn
 }

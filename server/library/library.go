@@ -66,7 +66,13 @@ func New(c Config) (*Library, error) {
 // Builtins lists the built-in programs.
 func (l *Library) Builtins() []Builtin { return l.config.Builtins }
 
-// Resolve finds a module by the name of a built-in program or by its id.
+// An Unknown error says that nothing is known by a name, and what is.
+type Unknown struct{ text string }
+
+func (e *Unknown) Error() string { return e.text }
+
+// Resolve finds a module by the name of a built-in program or by its id. It is
+// an *Unknown error if there is none.
 func (l *Library) Resolve(ctx context.Context, name string) (*ledger.Module, error) {
 	if b := l.builtin(func(b Builtin) bool { return b.Name == name }); b != nil {
 		return l.Module(ctx, b.ID)
@@ -77,9 +83,13 @@ func (l *Library) Resolve(ctx context.Context, name string) (*ledger.Module, err
 		for _, b := range l.config.Builtins {
 			names = append(names, b.Name)
 		}
-		return nil, fmt.Errorf("no program is called %q; there are %s, and modules by their id: %w", name, strings.Join(names, ", "), ledger.ErrNotFound)
+		return nil, &Unknown{fmt.Sprintf("no program is called %q; there are %s, and modules by their id", name, strings.Join(names, ", "))}
 	}
-	return l.Module(ctx, id)
+	m, err := l.Module(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, &Unknown{fmt.Sprintf("no module %s is known here: publish it first", id)}
+	}
+	return m, err
 }
 
 func (l *Library) builtin(is func(Builtin) bool) *Builtin {

@@ -47,12 +47,12 @@ func (p *Program) CheckParams(params []byte) ([]byte, error) {
 		}
 		return []byte("{}"), nil
 	}
-	schema, err := p.schema()
+	s, err := schema(p.Manifest.Parameters)
 	if err != nil {
 		return nil, err
 	}
 	var invalid *jsonschema.ValidationError
-	if err := schema.Validate(value); errors.As(err, &invalid) {
+	if err := s.Validate(value); errors.As(err, &invalid) {
 		return nil, &ParamsError{leaves(invalid, nil)}
 	} else if err != nil {
 		return nil, err
@@ -62,8 +62,8 @@ func (p *Program) CheckParams(params []byte) ([]byte, error) {
 	return compact.Bytes(), err
 }
 
-func (p *Program) schema() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(p.Manifest.Parameters))
+func schema(parameters []byte) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(parameters))
 	if err != nil {
 		return nil, fmt.Errorf("the program's schema is not JSON: %w", err)
 	}

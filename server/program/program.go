@@ -56,7 +56,12 @@ func Describe(ctx context.Context, run Runner, m sandbox.Module) (*contract.Mani
 	if o.Failure != nil || json.Unmarshal(o.Output, &probe) != nil || probe.Contract == nil {
 		return nil, nil //nolint:nilnil // a plain program has no manifest
 	}
-	return contract.ParseManifest(o.Output)
+	manifest, err := contract.ParseManifest(o.Output)
+	if err != nil || len(manifest.Parameters) == 0 {
+		return manifest, err
+	}
+	_, err = schema(manifest.Parameters)
+	return manifest, err
 }
 
 // Has says whether the program answers to a stage. A plain program has only map.

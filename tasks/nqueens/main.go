@@ -20,7 +20,7 @@ type board struct {
 	Columns, Left, Right uint32
 }
 
-const fixedRows = 3
+const fixedRows = 3 // fewer on boards so small that nothing might be left to do
 
 func main() {
 	mapreduce.Main(mapreduce.Program[params, board, uint64]{
@@ -30,7 +30,7 @@ func main() {
 		Defaults: params{N: 12},
 		Examples: []params{{N: 8}, {N: 16}},
 		Split: func(p params) ([]board, error) {
-			return prefixes(nil, board{N: p.N}, min(fixedRows, p.N)), nil
+			return prefixes(nil, board{N: p.N}, max(1, min(fixedRows, p.N-3))), nil
 		},
 		Map:    func(b board) (uint64, error) { return count(1<<b.N-1, b.Columns, b.Left, b.Right), nil },
 		Reduce: func(a, b uint64) (uint64, error) { return a + b, nil },

@@ -22,7 +22,31 @@ type params struct {
 	Top int `json:"top" title:"Rows" doc:"How many words to list, the most frequent first; 0 lists them all." min:"0"`
 }
 
-type counts map[string]int // as JSON its keys are sorted, so replicas agree
+type counts map[string]int
+
+// MarshalBinary writes a line "count word" for each word, sorted, so that
+// replicas agree. JSON would not do: its strings are UTF-8, and words need not be.
+func (c counts) MarshalBinary() (out []byte, _ error) { //nolint:unparam // the interface has it
+	for _, word := range slices.Sorted(maps.Keys(c)) {
+		out = strconv.AppendInt(out, int64(c[word]), 10)
+		out = append(append(append(out, ' '), word...), '\n')
+	}
+	return out, nil
+}
+
+// UnmarshalBinary reads what MarshalBinary wrote.
+func (c *counts) UnmarshalBinary(lines []byte) error {
+	*c = counts{}
+	for line := range bytes.Lines(lines) {
+		number, word, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+		n, err := strconv.Atoi(string(number))
+		if err != nil {
+			return err
+		}
+		(*c)[string(word)] = n
+	}
+	return nil
+}
 
 func main() {
 	mapreduce.Main(mapreduce.Program[params, []byte, counts]{

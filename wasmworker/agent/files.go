@@ -59,8 +59,8 @@ func (a *agent) upload(ctx context.Context, t *task, output []byte) ([]byte, err
 // persist tries something a few times, with pauses.
 func (a *agent) persist(ctx context.Context, try func() error) (err error) {
 	pause := backoffFirst
-	for range fetchTries {
-		if err = try(); err == nil || ctx.Err() != nil {
+	for tries := 1; ; tries++ {
+		if err = try(); err == nil || ctx.Err() != nil || tries == fetchTries {
 			return err
 		}
 		select {
@@ -69,7 +69,6 @@ func (a *agent) persist(ctx context.Context, try func() error) (err error) {
 		}
 		pause *= 2
 	}
-	return err
 }
 
 func (a *agent) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {

@@ -1,0 +1,442 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"potluck/wire"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+var program = []byte("a program")
+
+func hashOf(data []byte) []byte { s := sha256.Sum256(data); return s[:] }
+
+// A gateway is one whose every word the test says.
+type gateway struct {
+	t        *testing.T
+	url      string
+	sessions chan *session
+	puts     chan put
+	module   []byte // what is served, whatever is asked for
+}
+
+type session struct {
+	t    *testing.T
+	conn *websocket.Conn
+	over chan struct{}
+	got  wire.FromWorker // all that came so far, put together
+}
+
+type put struct {
+	path, lease, volunteer string
+	body                   []byte
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	g := &gateway{t: t, sessions: make(chan *session), puts: make(chan put, 10), module: program}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+wire.SocketPath, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.SetReadLimit(wire.MaxMessage)
+		s := &session{t: t, conn: conn, over: make(chan struct{})}
+		select {
+		case g.sessions <- s:
+			<-s.over
+		case <-r.Context().Done():
+		case <-t.Context().Done():
+		}
+		_ = conn.CloseNow()
+	})
+	mux.HandleFunc("GET /api/v1/modules/{hash}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(g.module) })
+	mux.HandleFunc("PUT /api/v1/work/{job}/outputs/{hash}", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		g.puts <- put{r.URL.Path, r.Header.Get(wire.LeaseHeader), r.Header.Get(wire.VolunteerHeader), body}
+		w.WriteHeader(http.StatusCreated)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	g.url = server.URL
+	return g
+}
+
+// accept waits for a worker and welcomes it.
+func (g *gateway) accept() *session {
+	g.t.Helper()
+	select {
+	case s := <-g.sessions:
+		if s.receive(); s.got.Hello == nil || s.got.Hello.Protocol != wire.Protocol {
+			g.t.Fatalf("no hello: %+v", s.got)
+		}
+		g.t.Cleanup(s.end)
+		s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: "v", Worker: "w"}})
+		return s
+	case <-time.After(patience):
+		g.t.Fatal("no worker came")
+		return nil
+	}
+}
+
+// end cuts the connection.
+func (s *session) end() {
+	select {
+	case <-s.over:
+	default:
+		close(s.over)
+	}
+}
+
+func (s *session) send(m wire.ToWorker) {
+	s.t.Helper()
+	data, err := wire.Encode(m)
+	if err == nil {
+		err = s.conn.Write(s.t.Context(), websocket.MessageBinary, data)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *session) receive() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	_, data, err := s.conn.Read(ctx)
+	var m wire.FromWorker
+	if err == nil {
+		err = wire.Decode(data, &m)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if m.Hello != nil {
+		s.got.Hello = m.Hello
+	}
+	s.got.Credit = max(s.got.Credit, m.Credit)
+	s.got.Results = append(s.got.Results, m.Results...)
+	s.got.Returns = append(s.got.Returns, m.Returns...)
+	s.got.Bye = s.got.Bye || m.Bye
+}
+
+// until receives until all that came is as wanted.
+func (s *session) until(wanted func(wire.FromWorker) bool) wire.FromWorker {
+	s.t.Helper()
+	for !wanted(s.got) {
+		s.receive()
+	}
+	return s.got
+}
+
+func results(n int) func(wire.FromWorker) bool {
+	return func(m wire.FromWorker) bool { return len(m.Results) >= n }
+}
+
+// farewell waits until the worker says goodbye.
+func (s *session) farewell() wire.FromWorker {
+	s.t.Helper()
+	got := s.until(func(m wire.FromWorker) bool { return m.Bye })
+	s.end()
+	return got
+}
+
+// lend lends tasks 0, 1, 2… with these inputs.
+func (s *session) lend(inputs ...string) {
+	s.t.Helper()
+	s.until(func(m wire.FromWorker) bool { return m.Credit > 0 })
+	b := wire.Batch{Job: "job", Module: hashOf(program), Millis: 1000, Output: 1 << 20}
+	for i, in := range inputs {
+		b.Leases = append(b.Leases, wire.Lease{ID: fmt.Appendf(nil, "lease %d", i), Task: uint32(i), Input: []byte(in)})
+	}
+	s.send(wire.ToWorker{Batches: []wire.Batch{b}})
+}
+
+func (s *session) ack(results ...wire.Result) {
+	s.t.Helper()
+	var m wire.ToWorker
+	for _, r := range results {
+		m.Acks = append(m.Acks, wire.Ack{Lease: r.Lease, Status: wire.Accepted})
+	}
+	s.send(m)
+}
+
+// An engine computes when the test says so.
+type engine struct{ started chan *run }
+
+type run struct {
+	Task
+	done    func(Outcome)
+	stopped chan struct{}
+}
+
+func (e *engine) Load(ctx context.Context, _ string, fetch func(context.Context) ([]byte, error)) error {
+	data, err := fetch(ctx)
+	if err == nil && bytes.HasPrefix(data, []byte("broken")) {
+		err = errors.New("this program cannot be compiled")
+	}
+	return err
+}
+
+func (e *engine) Start(_ int, t Task, done func(Outcome)) (stop func()) {
+	r := &run{t, done, make(chan struct{})}
+	e.started <- r
+	return func() { close(r.stopped); done(Outcome{Failure: &wire.Failure{Kind: "crash"}}) }
+}
+
+// answer gives the input as output.
+func (r *run) answer() { r.done(Outcome{Output: r.Input, Took: time.Millisecond}) }
+
+// A worker is an agent at work.
+type worker struct {
+	t      *testing.T
+	engine *engine
+	signal context.CancelFunc
+	ended  chan error
+	totals Totals
+}
+
+func (g *gateway) worker(change func(*Config)) *worker {
+	g.t.Helper()
+	w := &worker{t: g.t, engine: &engine{make(chan *run, 100)}, ended: make(chan error, 1)}
+	c := Config{
+		Server: g.url, Hello: wire.Hello{Secret: make([]byte, 32), Slots: 1}, Engine: w.engine, HTTP: http.DefaultClient,
+		Grace: patience, Log: slog.New(slog.DiscardHandler), Observe: func(e Event) { w.totals = e.Totals },
+	}
+	if change != nil {
+		change(&c)
+	}
+	var ctx context.Context
+	ctx, w.signal = context.WithCancel(g.t.Context())
+	go func() { w.ended <- Run(ctx, c) }()
+	return w
+}
+
+func (w *worker) next() *run {
+	w.t.Helper()
+	select {
+	case r := <-w.engine.started:
+		return r
+	case <-time.After(patience):
+		w.t.Fatal("nothing was started")
+		return nil
+	}
+}
+
+func (w *worker) wait() error {
+	w.t.Helper()
+	select {
+	case err := <-w.ended:
+		return err
+	case <-time.After(patience):
+		w.t.Fatal("the agent does not end")
+		return nil
+	}
+}
+
+// A result is sent again, over a new connection, until it is acknowledged.
+func TestResultsSurviveConnections(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(func(c *Config) { c.MaxTasks = 2 })
+	s := g.accept()
+	s.lend("a", "b")
+	w.next().answer()
+	if got := s.until(results(1)); string(got.Results[0].Output) != "a" {
+		t.Errorf("the answer: %+v", got)
+	}
+	s.end() // before it was acknowledged
+	s = g.accept()
+	again := s.until(results(1)).Results[0]
+	if string(again.Lease) != "lease 0" || string(again.Output) != "a" {
+		t.Errorf("sent again: %+v", again)
+	}
+	s.end()
+	w.next().answer() // while there is no connection
+	s = g.accept()
+	s.ack(s.until(results(2)).Results...)
+	s.farewell()
+	if err := w.wait(); err != nil || w.totals != (Totals{Computed: 2, Accepted: 2}) {
+		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
+
+// An agent that is told to end gives back what it has not begun, finishes what
+// it has, and waits for the acknowledgement.
+func TestEnd(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a", "b")
+	running := w.next()
+	w.signal()
+	if got := s.until(func(m wire.FromWorker) bool { return len(m.Returns) > 0 }); string(got.Returns[0]) != "lease 1" || len(got.Results) > 0 {
+		t.Errorf("%+v", got)
+	}
+	running.answer()
+	s.ack(s.until(results(1)).Results...)
+	s.farewell()
+	if err := w.wait(); err != nil || w.totals.Accepted != 1 {
+		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
+
+// When the grace is over, what still computes is stopped and given back.
+func TestGrace(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(func(c *Config) { c.Grace = time.Millisecond })
+	s := g.accept()
+	s.lend("a")
+	running := w.next()
+	w.signal()
+	<-running.stopped
+	if got := s.farewell(); len(got.Returns) != 1 || len(got.Results) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if err := w.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A lease that is revoked is stopped and not answered.
+func TestRevoked(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(func(c *Config) { c.UntilIdle = true })
+	s := g.accept()
+	s.lend("a", "b")
+	running := w.next()
+	s.send(wire.ToWorker{Revoked: [][]byte{[]byte("lease 0"), []byte("nobody's")}})
+	<-running.stopped
+	w.next().answer()
+	got := s.until(results(1))
+	if len(got.Results) != 1 || string(got.Results[0].Output) != "b" {
+		t.Errorf("%+v", got)
+	}
+	s.ack(got.Results...)
+	s.send(wire.ToWorker{Idle: &wire.Idle{Reason: "done"}})
+	s.farewell()
+	if err := w.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is lent a second time while it is here is computed once.
+func TestLentTwice(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a")
+	s.lend("a")
+	w.next().answer()
+	s.ack(s.until(results(1)).Results...)
+	w.signal()
+	if got := s.farewell(); len(got.Results) != 1 {
+		t.Errorf("%+v", got)
+	}
+	if err := w.wait(); err != nil || w.totals.Computed != 1 {
+		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
+
+// A worker that the grid refuses does not come again.
+func TestRefused(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := <-g.sessions
+	s.receive()
+	s.send(wire.ToWorker{Refused: &wire.Refused{Code: wire.CodeProtocol, Reason: "you are too old"}})
+	var refused *RefusedError
+	if err := w.wait(); !errors.As(err, &refused) || refused.Code != wire.CodeProtocol {
+		t.Errorf("%v", err)
+	}
+	s.end()
+	if err := Run(t.Context(), Config{Server: "localhost:8080"}); err == nil {
+		t.Error("a URL without a scheme is taken")
+	}
+}
+
+// A large output goes ahead over HTTP, with its lease.
+func TestLargeOutput(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(func(c *Config) { c.MaxTasks = 1 })
+	s := g.accept()
+	s.lend("a")
+	output := bytes.Repeat([]byte("x"), wire.MaxInline+1)
+	w.next().done(Outcome{Output: output})
+	p := <-g.puts
+	if p.path != fmt.Sprintf(wire.OutputPath, "job", hex.EncodeToString(hashOf(output))) || !bytes.Equal(p.body, output) ||
+		p.lease != hex.EncodeToString([]byte("lease 0")) || p.volunteer != wire.VolunteerID(make([]byte, 32)) {
+		t.Errorf("PUT %s, lease %s of %s, %d bytes", p.path, p.lease, p.volunteer, len(p.body))
+	}
+	got := s.until(results(1))
+	if !bytes.Equal(got.Results[0].Hash, hashOf(output)) || len(got.Results[0].Output) > 0 {
+		t.Errorf("%+v", got.Results)
+	}
+	s.ack(got.Results...)
+	s.farewell()
+	if err := w.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Bytes with the wrong hash are not run: the task goes back. A program that
+// does not compile fails its task.
+func TestBadModules(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	g.module = []byte("another program")
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a")
+	if got := s.until(func(m wire.FromWorker) bool { return len(m.Returns) > 0 }); len(got.Results) > 0 {
+		t.Errorf("%+v", got)
+	}
+	g.module = []byte("broken program")
+	s.send(wire.ToWorker{Batches: []wire.Batch{{Job: "job", Module: hashOf(g.module), Leases: []wire.Lease{{ID: []byte("b")}}}}})
+	got := s.until(results(1))
+	if f := got.Results[0].Failure; f == nil || f.Kind != "module" || f.Message != "this program cannot be compiled" {
+		t.Errorf("%+v", got.Results)
+	}
+	s.ack(got.Results...)
+	w.signal()
+	s.farewell()
+	if err := w.wait(); err != nil || w.totals.Failed != 1 {
+		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
+
+// A gateway that drains gets the answers that are under way, and no more; the
+// worker comes back.
+func TestDrain(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a", "b")
+	w.next().answer()
+	first := s.until(results(1)).Results
+	s.send(wire.ToWorker{Drain: true})
+	s.ack(first...)
+	s = g.accept()
+	w.next().answer()
+	s.ack(s.until(results(1)).Results...)
+	w.signal()
+	s.farewell()
+	if err := w.wait(); err != nil || w.totals.Accepted != 2 {
+		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
