@@ -122,11 +122,17 @@ func (p *Program[Params, Input, Part]) describe() ([]byte, error) {
 	return json.MarshalIndent(m, "", "  ")
 }
 
-// params reads parameters over the defaults.
-func (p *Program[Params, Input, Part]) params(data []byte) (Params, error) {
-	v := p.Defaults
-	if err := json.Unmarshal(data, &v); err != nil {
-		return v, fmt.Errorf("read the parameters: %w", err)
+// params reads parameters over a copy of the defaults: JSON would write into
+// their lists.
+func (p *Program[Params, Input, Part]) params(data []byte) (v Params, err error) {
+	defaults, err := json.Marshal(p.Defaults)
+	if err != nil {
+		return v, err
+	}
+	for _, layer := range [][]byte{defaults, data} {
+		if err := json.Unmarshal(layer, &v); err != nil {
+			return v, fmt.Errorf("read the parameters: %w", err)
+		}
 	}
 	if p.Check != nil {
 		return v, p.Check(v)

@@ -1,0 +1,179 @@
+package assemble
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"potluck/contract"
+	"potluck/sandbox"
+	"potluck/server/program"
+)
+
+// A joiner is a program whose reduce puts parts in a row in brackets, so that
+// what comes out says what was put together, and in which order.
+type joiner struct{ fail string }
+
+func (r joiner) Run(_ context.Context, t sandbox.Task) sandbox.Outcome {
+	if r.fail == t.Args[0] {
+		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Exit, Message: "no"}}
+	}
+	var out []byte
+	for part, err := range contract.Records(t.Input) {
+		if err != nil {
+			return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Exit, Message: err.Error()}}
+		}
+		out = append(out, part...)
+	}
+	if t.Args[0] == string(contract.Render) {
+		out = append(out, '!')
+	}
+	return sandbox.Outcome{Output: out}
+}
+
+func plan(tasks int, stages ...contract.Stage) Plan {
+	return Plan{
+		Tasks: tasks, Params: []byte("{}"),
+		Program: program.Program{Manifest: &contract.Manifest{Stages: append(stages, contract.Map)}},
+	}
+}
+
+func record(task int) Record {
+	return Record{Task: task, Voters: []Voter{{ID: "v", Name: "Ada", Millis: 5}}, Lent: 1, Accepted: 2}
+}
+
+func part(task int) string { return fmt.Sprintf("<%d>", task) }
+
+// write gives the artefact.
+func write(t *testing.T, a *Assembly) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := a.Write(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// In whatever order parts arrive, they are put together in the order of their
+// tasks; at any moment what there is so far makes an artefact; a part that comes
+// twice counts once.
+func TestAnyOrder(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, stages := range [][]contract.Stage{nil, {contract.Reduce}, {contract.Render}, {contract.Reduce, contract.Render}} {
+		for _, n := range []int{1, 2, 31, 32, 33, 64, 1000, 1025, 3000} {
+			a := New(plan(n, stages...), joiner{}, t.TempDir())
+			present := make([]bool, n)
+			stop := r.IntN(n)
+			check := func() {
+				var want strings.Builder
+				if a.plan.Program.Has(contract.Render) {
+					want.WriteString("{}")
+				}
+				for i, there := range present {
+					if there {
+						want.WriteString(part(i))
+					}
+				}
+				if a.plan.Program.Has(contract.Render) {
+					want.WriteString("!")
+				}
+				if got := write(t, a); got != want.String() {
+					t.Fatalf("seed %d, %v, %d tasks: %s", seed, stages, n, got)
+				}
+			}
+			for i, task := range r.Perm(n) {
+				for range 1 + r.IntN(2) {
+					if err := a.Add(record(task), []byte(part(task))); err != nil {
+						t.Fatal(err)
+					}
+				}
+				present[task] = true
+				if a.Count() != i+1 {
+					t.Fatalf("seed %d: %d of %d parts", seed, a.Count(), i+1)
+				}
+				if i == stop {
+					check()
+				}
+			}
+			check()
+			a.Close()
+		}
+	}
+}
+
+// Outputs that are not reduced are collected with who made them.
+func TestCollect(t *testing.T) {
+	outputs := []string{`{"a": 1}`, "text\n", "\xff\xfe", "", "12"}
+	lines := []string{
+		`{"task":0,"volunteers":[{"id":"v","name":"Ada","ms":5}],"lent":1,"accepted":2,"bytes":8,"output":{"a":1}}`,
+		`{"task":1,"volunteers":[{"id":"v","name":"Ada","ms":5}],"lent":1,"accepted":2,"bytes":5,"output":"text\n"}`,
+		`{"task":2,"volunteers":[{"id":"v","name":"Ada","ms":5}],"lent":1,"accepted":2,"bytes":2,"base64":"//4="}`,
+		`{"task":3,"volunteers":[{"id":"v","name":"Ada","ms":5}],"lent":1,"accepted":2,"bytes":0,"output":""}`,
+		`{"task":4,"volunteers":[{"id":"v","name":"Ada","ms":5}],"lent":1,"accepted":2,"bytes":2,"output":12}`,
+	}
+	for collect, want := range map[contract.Collect]string{
+		"": strings.Join(outputs, ""), contract.Concat: strings.Join(outputs, ""),
+		contract.NDJSON: strings.Join(lines, "\n") + "\n", contract.JSON: "[\n" + strings.Join(lines, ",\n") + "\n]\n",
+	} {
+		p := plan(len(outputs))
+		p.Collect = collect
+		a := New(p, joiner{}, t.TempDir())
+		for i, output := range outputs {
+			r := record(i)
+			r.Bytes = len(output)
+			if err := a.Add(r, []byte(output)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := write(t, a)
+		if got != want {
+			t.Errorf("%s:\n%s\ninstead of\n%s", collect, got, want)
+		}
+		if collect == contract.JSON && !json.Valid([]byte(got)) {
+			t.Error("not JSON")
+		}
+		a.Close()
+	}
+}
+
+// A stage that fails is an error that names it, and nothing waits for it.
+func TestFailures(t *testing.T) {
+	for _, stage := range []contract.Stage{contract.Reduce, contract.Render} {
+		a := New(plan(100, contract.Reduce, contract.Render), joiner{fail: string(stage)}, t.TempDir())
+		if err := a.Write(t.Context(), &bytes.Buffer{}); !errors.Is(err, ErrNothing) {
+			t.Errorf("nothing yet: %v", err)
+		}
+		for i := range 100 {
+			if err := a.Add(record(i), []byte(part(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var failed *sandbox.Failure
+		if err := a.Write(t.Context(), &bytes.Buffer{}); !errors.As(err, &failed) || !strings.Contains(err.Error(), "the "+string(stage)+" stage failed: no") {
+			t.Errorf("%s: %v", stage, err)
+		}
+		a.Close()
+	}
+}
+
+// Each task's record and output are there to be read, also of a large job.
+func TestRecords(t *testing.T) {
+	a := New(plan(3), joiner{}, t.TempDir())
+	defer a.Close()
+	large := bytes.Repeat([]byte("x"), 1<<20)
+	if err := a.Add(record(1), large); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok, err := a.Record(0); ok || err != nil {
+		t.Errorf("a record that is not there: %v", err)
+	}
+	if r, output, ok, err := a.Record(1); !ok || err != nil || r.Task != 1 || r.Voters[0].Name != "Ada" || !bytes.Equal(output, large) {
+		t.Errorf("%+v, %v, %d bytes", r, err, len(output))
+	}
+}
