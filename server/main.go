@@ -62,7 +62,7 @@ func main() {
 	var c cli
 	parser := kong.Must(&c, kong.Name("potluck"), kong.UsageOnError(), kong.Vars{"version": version},
 		kong.Description("A grid computer made of borrowed browser tabs."),
-		kong.Help(kong.DefaultHelpPrinter), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.WithHyphenPrefixedParameters(true))
 	chosen, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "potluck:", err)

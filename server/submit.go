@@ -11,19 +11,34 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/alecthomas/kong"
+
 	"potluck/client"
 	"potluck/client/progress"
 )
 
 // job is what makes a job, on a server or here.
 type job struct {
-	Program string   `arg:"" help:"Name of a program, id of a module, or a .wasm file."`
-	Params  string   `help:"Parameters as JSON, or @FILE." placeholder:"JSON"`
-	Input   string   `help:"File to work on; - is stdin." placeholder:"FILE"`
-	Split   string   `help:"How to split the input: lines, lines:N, bytes:N, range:FROM:TO[:STEP] or json."`
-	Arg     []string `help:"Argument of a plain program; may be repeated." sep:"none"`
-	Collect string   `help:"How to put outputs together that the program does not reduce: concat, ndjson or json."`
-	Output  string   `short:"o" help:"File for the result; stdout by default." placeholder:"FILE"`
+	Program string    `arg:"" help:"Name of a program, id of a module, or a .wasm file."`
+	Params  string    `help:"Parameters as JSON, or @FILE." placeholder:"JSON"`
+	Input   string    `help:"File to work on; - is stdin." placeholder:"FILE"`
+	Split   string    `help:"How to split the input: lines, lines:N, bytes:N, range:FROM:TO[:STEP] or json."`
+	Arg     arguments `help:"Argument of a plain program; may be repeated." placeholder:"ARG"`
+	Collect string    `help:"How to put outputs together that the program does not reduce: concat, ndjson or json."`
+	Output  string    `short:"o" help:"File for the result; stdout by default." placeholder:"FILE"`
+}
+
+// arguments are taken as they are, one a flag, also those that start with a
+// hyphen.
+type arguments []string
+
+// Decode appends one.
+func (a *arguments) Decode(c *kong.DecodeContext) error {
+	t, err := c.Scan.PopValue("argument")
+	if err == nil {
+		*a = append(*a, t.String())
+	}
+	return err
 }
 
 func (j *job) params() ([]byte, error) {

@@ -37,15 +37,30 @@ func viewJob(j *ledger.Job, p dispatch.Progress) Job {
 	}
 	if j.State.Final() {
 		v.Tasks = Tasks{Total: j.Tasks, Done: j.Done}
+		v.TaskSeconds = float64(j.Mean) / 1e6
 	} else {
 		v.Reason = p.Stuck
 	}
-	for _, f := range p.Failures {
-		v.Failures = append(v.Failures, Failure{
+	if v.Failures = viewFailures(p.Failures); j.State.Final() && len(p.Failures) == 0 {
+		v.Failures = readFailures(j.Failures.Inline)
+	}
+	return v
+}
+
+func viewFailures(tries []dispatch.Failing) (view []Failure) {
+	for _, f := range tries {
+		view = append(view, Failure{
 			Task: f.Task, By: f.By, Reason: f.Reason, Stderr: f.Stderr, At: time.UnixMilli(f.At).UTC(),
 		})
 	}
-	return v
+	return view
+}
+
+// readFailures reads what the foreman stored.
+func readFailures(data []byte) []Failure {
+	var tries []dispatch.Failing
+	_ = json.Unmarshal(data, &tries) // without them, or damaged, there are none to show
+	return viewFailures(tries)
 }
 
 // limitOf checks the size of a page.
@@ -99,6 +114,13 @@ func (a *API) GetJob(c echo.Context, id string) error {
 			return err
 		}
 	}
+	if j.Failures.Object != "" && len(v.Failures) == 0 {
+		data, err := a.Ledger.ReadBlob(c.Request().Context(), j.Failures)
+		if err != nil {
+			return err
+		}
+		v.Failures = readFailures(data)
+	}
 	return c.JSON(http.StatusOK, v)
 }
 
@@ -136,7 +158,7 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 		if !slices.Contains(step.from, j.State) {
 			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
 		}
-		j.State, j.Reason, j.Finished = step.to, "", time.Time{}
+		j.State, j.Reason, j.Finished, j.Failures = step.to, "", time.Time{}, ledger.Blob{}
 		if step.to == ledger.Cancelled {
 			j.Finished, j.Done = time.Now(), a.hub.latest(id).Done
 		}

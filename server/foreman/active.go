@@ -244,12 +244,19 @@ func (a *activeJob) react(effects []schedule.Effect) {
 // fail ends the job as failed. Its results stay, for a retry.
 func (a *activeJob) fail(reason string) {
 	a.log.Warn("a job failed", "reason", reason)
+	a.tell()
+	tries, mean := slices.Clone(a.failures), a.job.Mean()
 	a.end(func(ctx context.Context) error {
-		_, err := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+		failures, err := a.storeFailures(ctx, tries)
+		if err != nil {
+			return err
+		}
+		_, err = a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
 			if j.State.Final() {
 				return errOver
 			}
 			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, time.Now(), a.done
+			j.Failures, j.Mean = failures, mean
 			return nil
 		})
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()

@@ -1,9 +1,11 @@
 package foreman
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -158,6 +160,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 // finish makes the artefact, stores it and the records, and closes the job, in
 // this order: after a crash the next owner does it again.
 func (a *activeJob) finish(ctx context.Context) {
+	mean := a.job.Mean()
 	a.end(func(context.Context) error {
 		result, err := a.storeResult(ctx)
 		if err != nil {
@@ -172,7 +175,7 @@ func (a *activeJob) finish(ctx context.Context) {
 				return errOver
 			}
 			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", time.Now(), j.Tasks
-			j.Result, j.Records = result, records
+			j.Result, j.Records, j.Mean = result, records, mean
 			return nil
 		})
 		if err != nil {
@@ -207,6 +210,16 @@ func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
 		return ledger.Blob{}, err
 	}
 	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
+}
+
+// storeFailures stores the last failed tries.
+func (a *activeJob) storeFailures(ctx context.Context, tries []dispatch.Failing) (ledger.Blob, error) {
+	data, err := json.Marshal(tries)
+	if err != nil {
+		return ledger.Blob{}, err
+	}
+	sum := sha256.Sum256(data)
+	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".failures", bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]))
 }
 
 // storeRecords stores who computed what.

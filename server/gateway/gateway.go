@@ -80,6 +80,9 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		connects: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "potluck_workers", Help: "Workers that are connected, by engine."}, []string{"engine"}),
 	}
 	c.Metrics.MustRegister(g.connects)
+	for _, engine := range engines {
+		g.connects.WithLabelValues(engine).Set(0) // so that they are there to be seen
+	}
 	for subject, hear := range map[string]nats.MsgHandler{
 		dispatch.SubjectOffers:          g.hearOffer,
 		dispatch.SubjectRevoke + g.name: g.hearRevoke,
@@ -137,12 +140,12 @@ func (g *Gateway) hearRevoke(m *nats.Msg) {
 // something that the session has not asked in vain already, the one furthest
 // behind. It counts n tasks as taken. changed is closed when there is a reason
 // to look again.
-func (g *Gateway) pick(asked map[string]uint64, n int) (o dispatch.Offer, ok bool, changed <-chan struct{}) {
+func (g *Gateway) pick(asked map[string]asking, n int) (o dispatch.Offer, ok bool, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	claims := make([]schedule.Claim, 0, len(g.offers))
 	for job, s := range g.offers {
-		if s.left > 0 && asked[job] < s.Version {
+		if s.left > 0 && asked[job] != (asking{s.Epoch, s.Version}) {
 			claims = append(claims, schedule.Claim{Job: job, Weight: s.Weight})
 		}
 	}

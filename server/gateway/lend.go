@@ -18,9 +18,14 @@ const (
 	askAgain = 200 * time.Millisecond
 )
 
+// An asking is an offer that was asked in vain: only another one is worth
+// asking.
+type asking struct{ epoch, version uint64 }
+
 // lendAll gets the worker tasks as long as it has credit.
 func (s *session) lendAll(ctx context.Context) error {
-	asked := map[string]uint64{} // versions of offers that were asked in vain
+	asked := map[string]asking{}
+	var again <-chan time.Time // to ask once more where nobody answered
 	idle := false
 	for {
 		room := int(s.credit.Load() - s.sent.Load())
@@ -44,6 +49,10 @@ func (s *session) lendAll(ctx context.Context) error {
 			select {
 			case <-changed:
 				continue
+			case <-again:
+				again = nil
+				clear(asked)
+				continue
 			case <-s.gateway.draining:
 				return s.untilEnd(ctx)
 			case <-ctx.Done():
@@ -56,10 +65,11 @@ func (s *session) lendAll(ctx context.Context) error {
 		}
 		if err != nil {
 			s.gateway.Log.Debug("could not get tasks", "job", offer.Job, "error", err)
+			again = time.After(askAgain)
 		}
 		if n == 0 {
 			s.gateway.untake(offer, wanted)
-			asked[offer.Job] = offer.Version
+			asked[offer.Job] = asking{offer.Epoch, offer.Version}
 		} else {
 			idle = false
 		}

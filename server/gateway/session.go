@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,10 +142,12 @@ func (s *session) serve(ctx context.Context, cancel context.CancelFunc) {
 	s.giveAllBack()
 }
 
+// The engines as metrics name them.
+var engines = []string{"wazero", "browser", "other"}
+
 // engineLabel keeps what strangers say of themselves out of the metrics.
 func engineLabel(engine string) string {
-	switch engine {
-	case "wazero", "browser":
+	if slices.Contains(engines, engine) {
 		return engine
 	}
 	return "other"

@@ -63,9 +63,11 @@ type Job struct {
 	State    State     `json:"state"`
 	Reason   string    `json:"reason,omitempty"` // why it failed
 	Finished time.Time `json:"finished,omitzero"`
-	Done     int       `json:"done,omitempty"`   // accepted results, once the job is final
-	Result   Blob      `json:"result,omitzero"`  // the artefact
-	Records  Chunks    `json:"records,omitzero"` // who computed what, once the job is done
+	Done     int       `json:"done,omitempty"`    // accepted results, once the job is final
+	Mean     int64     `json:"mean,omitempty"`    // microseconds of computing a task took, likewise
+	Failures Blob      `json:"failures,omitzero"` // the last failed tries, as JSON, if the job failed
+	Result   Blob      `json:"result,omitzero"`   // the artefact
+	Records  Chunks    `json:"records,omitzero"`  // who computed what, once the job is done
 
 	revision uint64
 }

@@ -20,7 +20,9 @@ type board struct {
 	Columns, Left, Right uint32
 }
 
-const fixedRows = 3 // fewer on boards so small that nothing might be left to do
+// fixedRows makes tasks of a fraction of a second up to n = 18, and never none:
+// on a board of 2 or 3 the second row may have no place left.
+func fixedRows(n int) int { return max(1, n/6) }
 
 func main() {
 	mapreduce.Main(mapreduce.Program[params, board, uint64]{
@@ -30,7 +32,7 @@ func main() {
 		Defaults: params{N: 12},
 		Examples: []params{{N: 8}, {N: 16}},
 		Split: func(p params) ([]board, error) {
-			return prefixes(nil, board{N: p.N}, max(1, min(fixedRows, p.N-3))), nil
+			return prefixes(nil, board{N: p.N}, fixedRows(p.N)), nil
 		},
 		Map:    func(b board) (uint64, error) { return count(1<<b.N-1, b.Columns, b.Left, b.Right), nil },
 		Reduce: func(a, b uint64) (uint64, error) { return a + b, nil },
