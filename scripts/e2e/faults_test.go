@@ -268,6 +268,10 @@ func TestNoOrphans(t *testing.T) {
 	until(t, "an executor", func() bool { children = childrenOf(t, runner.Process.Pid); return len(children) > 0 })
 	runner.Kill()
 	for _, pid := range children {
-		until(t, "the end of an executor without its runner", func() bool { return syscall.Kill(pid, 0) != nil })
+		executor, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the end of an executor without its runner", func() bool { return executor.Signal(syscall.Signal(0)) != nil })
 	}
 }
