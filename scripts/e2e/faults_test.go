@@ -114,14 +114,14 @@ func TestRunnerStopped(t *testing.T) {
 		t.Error(answer)
 	}
 
-	j = g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":1,"work":1000}`)})
+	j = g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":40,"work":1000}`)})
 	grace := g.runner("Grace")
-	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent > 0 })
-	grace.Stop() // with the usual grace: the task is finished
-	if status, last := exit(t, grace); status != 0 || last.Totals.Accepted != 1 {
+	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Done > 0 }) // the next one computes
+	grace.Stop()                                                         // with the usual grace: it is finished, the others go back
+	if status, last := exit(t, grace); status != 0 || last.Totals.Accepted < 2 || last.Totals.Accepted == 40 {
 		t.Errorf("%d, %+v", status, last)
 	}
-	g.ended(j.ID, client.JobStateDone)
+	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent == 0 && j.Tasks.Waiting > 0 })
 }
 
 // A server that is stopped in good order sends its workers away, and they come

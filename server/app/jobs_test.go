@@ -47,6 +47,23 @@ func TestJob(t *testing.T) {
 	})
 }
 
+// Nothing of what must follow the end of a job is lost: not even when many end.
+func TestCredit(t *testing.T) {
+	const jobs = 50
+	g := serve(t, t.TempDir(), nil)
+	ada := g.worker("Ada", jobs)
+	for range jobs {
+		g.echoes("one\n", "")
+		if a := ada.echo(); a.Status != wire.Accepted {
+			t.Fatalf("%+v", a)
+		}
+	}
+	g.until("credit for every job", func() bool {
+		board := get[[]api.Standing](g, "/api/v1/leaderboard")
+		return len(board) == 1 && board[0].Tasks == jobs
+	})
+}
+
 // checkCaching asks for the same again, and for parts of it.
 func (g *grid) checkCaching(path, etag string) {
 	g.t.Helper()

@@ -40,6 +40,7 @@ type activeJob struct {
 	underway batch
 	written  chan appended
 	pending  batch // waits for the next append
+	ending   bool // the last work on the job goes on in the background
 	finished chan error
 	full     bool // the store has no room
 
@@ -77,29 +78,46 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 	}
 	defer a.assembly.Close()
 	messages := make(chan *nats.Msg, 1024)
-	conn := a.foreman.Ledger.Conn()
-	var subs []*nats.Subscription
-	for _, subject := range []string{
-		dispatch.Subject(j.ID, a.own.Epoch, "*"), dispatch.QuerySubject(j.ID), dispatch.SubjectAsk,
-	} {
-		sub, err := conn.ChanSubscribe(subject, messages)
-		if err != nil {
-			return err
-		}
-		subs = append(subs, sub)
+	unsubscribe, err := a.subscribe(messages)
+	defer unsubscribe()
+	if err != nil {
+		return err
 	}
 	a.announce(true)
 	a.tell()
-	err := a.loop(ctx, messages)
-	a.withdraw()
-	for _, sub := range subs {
-		_ = sub.Unsubscribe() // it ends with the connection
+	err = a.loop(ctx, messages)
+	cancel()
+	if a.ending {
+		<-a.finished // it was cut off
 	}
+	a.withdraw()
+	unsubscribe()
 	a.decline(messages)
 	if errors.Is(err, errOver) {
 		return nil
 	}
 	return err
+}
+
+// subscribe has all that gateways and readers ask of this owner come by a
+// channel, until unsubscribe is called.
+func (a *activeJob) subscribe(messages chan *nats.Msg) (unsubscribe func(), err error) {
+	var subs []*nats.Subscription
+	unsubscribe = func() {
+		for _, sub := range subs {
+			_ = sub.Unsubscribe() // it ends with the connection
+		}
+	}
+	for _, subject := range []string{
+		dispatch.Subject(a.record.ID, a.own.Epoch, "*"), dispatch.QuerySubject(a.record.ID), dispatch.SubjectAsk,
+	} {
+		sub, err := a.foreman.Ledger.Conn().ChanSubscribe(subject, messages)
+		if err != nil {
+			return unsubscribe, err
+		}
+		subs = append(subs, sub)
+	}
+	return unsubscribe, nil
 }
 
 // start builds the state of the job from the ledger.
@@ -161,10 +179,11 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 		case w := <-a.written:
 			err = a.landed(ctx, w)
 		case err = <-a.finished:
+			a.ending = false
 		case j := <-a.updates:
 			err = a.update(ctx, j)
 		case <-tick.C:
-			a.react(a.step(schedule.Event{Kind: schedule.Tick}))
+			a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick}))
 			a.queued = -1 // time alone can make a task worth lending again
 			a.tell()
 		case <-offers.C:
@@ -215,18 +234,20 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 	case ledger.Paused:
 		a.step(schedule.Event{Kind: schedule.Pause})
 	case ledger.Cancelled, "":
-		a.react(a.step(schedule.Event{Kind: schedule.Cancel}))
+		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel}))
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
 		err := a.foreman.Ledger.DeleteResults(ctx, a.record)
 		return errors.Join(err, errOver)
 	case ledger.Done, ledger.Failed:
-		return errOver
+		if !a.ending { // this is not our own doing
+			return errOver
+		}
 	}
 	return nil
 }
 
 // react does what effects ask for that is the same wherever they come from.
-func (a *activeJob) react(effects []schedule.Effect) {
+func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 	for _, e := range effects {
 		switch e.Kind {
 		case schedule.Revoke:
@@ -235,18 +256,18 @@ func (a *activeJob) react(effects []schedule.Effect) {
 		case schedule.Dissent:
 			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", a.people.names[e.Volunteer].ID)
 		case schedule.Fail:
-			a.fail(e.Reason)
+			a.fail(ctx, e.Reason)
 		case schedule.Lend, schedule.Accept, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
 		}
 	}
 }
 
 // fail ends the job as failed. Its results stay, for a retry.
-func (a *activeJob) fail(reason string) {
+func (a *activeJob) fail(ctx context.Context, reason string) {
 	a.log.Warn("a job failed", "reason", reason)
 	a.tell()
 	tries, mean := slices.Clone(a.failures), a.job.Mean()
-	a.end(func(ctx context.Context) error {
+	a.end(ctx, func() error {
 		failures, err := a.storeFailures(ctx, tries)
 		if err != nil {
 			return err
@@ -264,11 +285,12 @@ func (a *activeJob) fail(reason string) {
 	})
 }
 
-// end does the last work on a job in the background and then ends the loop.
-func (a *activeJob) end(last func(context.Context) error) {
-	ctx := a.foreman.ctx
+// end does the last work on a job in the background and then ends the loop. If
+// the loop ends before, that work is cut off.
+func (a *activeJob) end(ctx context.Context, last func() error) {
+	a.ending = true
 	a.foreman.wait.Go(func() {
-		err := last(ctx)
+		err := last()
 		if errors.Is(err, ledger.ErrFull) {
 			err = errors.Join(err, errWait(ctx, retryAfter))
 		}

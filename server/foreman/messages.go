@@ -29,7 +29,7 @@ func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
 	case strings.HasSuffix(m.Subject, ".report"):
 		err = a.report(ctx, m)
 	default:
-		err = a.takeBack(m)
+		err = a.takeBack(ctx, m)
 	}
 	if err != nil {
 		a.log.Warn("could not do what was asked", "subject", m.Subject, "error", err)
@@ -119,17 +119,17 @@ func (a *activeJob) input(ctx context.Context, task uint32) (dispatch.Task, erro
 }
 
 // takeBack lends to others what a worker gives back or leaves behind.
-func (a *activeJob) takeBack(m *nats.Msg) error {
+func (a *activeJob) takeBack(ctx context.Context, m *nats.Msg) error {
 	var r dispatch.Return
 	if err := dispatch.Decode(m.Data, &r); err != nil {
 		return err
 	}
 	worker := a.workers.of(r.Worker)
 	if len(r.Tasks) == 0 {
-		a.react(a.step(schedule.Event{Kind: schedule.Gone, Worker: worker}))
+		a.react(ctx, a.step(schedule.Event{Kind: schedule.Gone, Worker: worker}))
 	}
 	for _, task := range r.Tasks {
-		a.react(a.step(schedule.Event{Kind: schedule.Return, Volunteer: a.people.of(r.Person), Worker: worker, Task: task}))
+		a.react(ctx, a.step(schedule.Event{Kind: schedule.Return, Volunteer: a.people.of(r.Person), Worker: worker, Task: task}))
 	}
 	a.hungry = true
 	return nil
@@ -192,7 +192,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 			acc = a.accept(f, answer, hash)
 		}
 	}
-	a.react(effects)
+	a.react(ctx, effects)
 	return v, acc, nil
 }
 

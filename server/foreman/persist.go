@@ -161,7 +161,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 // this order: after a crash the next owner does it again.
 func (a *activeJob) finish(ctx context.Context) {
 	mean := a.job.Mean()
-	a.end(func(context.Context) error {
+	a.end(ctx, func() error {
 		result, err := a.storeResult(ctx)
 		if err != nil {
 			return a.finishFailed(ctx, err)
