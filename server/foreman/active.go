@@ -40,7 +40,7 @@ type activeJob struct {
 	underway batch
 	written  chan appended
 	pending  batch // waits for the next append
-	ending   bool // the last work on the job goes on in the background
+	ending   bool  // the last work on the job goes on in the background
 	finished chan error
 	full     bool // the store has no room
 
@@ -88,7 +88,7 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 	err = a.loop(ctx, messages)
 	cancel()
 	if a.ending {
-		<-a.finished // it was cut off
+		_ = <-a.finished // it was cut off; its error is the one at hand
 	}
 	a.withdraw()
 	unsubscribe()
