@@ -88,7 +88,7 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 	err = a.loop(ctx, messages)
 	cancel()
 	if a.ending {
-		_ = <-a.finished // it was cut off; its error is the one at hand
+		err = errors.Join(err, <-a.finished) // it was cut off, or came to its end all the same
 	}
 	a.withdraw()
 	unsubscribe()
