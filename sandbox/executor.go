@@ -1,38 +1,42 @@
 package sandbox
 
 import (
-	"bufio"
+	"context"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/fxamacker/cbor/v2"
 )
 
 // compileTime bounds the compiling of one module.
 const compileTime = 2 * time.Minute
 
-// Config says how executors run programs.
-type Config struct {
-	// Command starts an executor; by default this binary with ExecutorArg.
-	Command []string
-	// Cache is the folder for compiled modules; none if "".
-	Cache string
-	// Low gives programs the lowest priority on the machine.
-	Low bool
-	// Interpreter runs programs in wazero's interpreter: slow, to compare with.
-	Interpreter bool
+// A Child runs programs, one at a time, and can be killed in the middle of one.
+type Child interface {
+	// Send queues a request; up to Window of them never block.
+	Send(Request)
+	// Outcomes gives one outcome a request, in their order. It is closed when
+	// the child has died.
+	Outcomes() <-chan Outcome
+	// Kill ends the child at once, and returns when nothing of it is left.
+	Kill()
+	// LastWords is what is known of why it died; empty, or it starts with a colon.
+	LastWords() string
 }
 
-// An Executor runs tasks one after another in a child process, which is killed
+// A Request is a task to run, or a module to compile ahead of its first task.
+type Request struct {
+	Load *Module `cbor:"2,keyasint,omitempty"`
+	Task *Task   `cbor:"3,keyasint,omitempty"`
+}
+
+// A Spawn starts a child. Its failure to start shows as its death.
+type Spawn func() Child
+
+// An Executor runs tasks one after another in a child, which is killed
 // and replaced when a task overruns its time, is cancelled or brings it down.
 // Tasks queued behind such a one are run all the same.
 type Executor struct {
-	config  Config
+	spawn   Spawn
 	submits chan *run
 	cancels chan *run
 	quit    chan struct{}
@@ -48,10 +52,10 @@ type run struct {
 	report    func(Outcome)
 }
 
-// NewExecutor starts an executor; its process starts with the first task.
-func NewExecutor(c Config) *Executor {
+// NewExecutor starts an executor; its child starts with the first task.
+func NewExecutor(s Spawn) *Executor {
 	x := &Executor{
-		config:  c,
+		spawn:   s,
 		submits: make(chan *run),
 		cancels: make(chan *run),
 		quit:    make(chan struct{}),
@@ -85,6 +89,19 @@ func (x *Executor) Submit(t Task, report func(Outcome)) (cancel func()) {
 	}
 }
 
+// Run runs one task to its end. Its outcome is a Crash if ctx ends first.
+func (x *Executor) Run(ctx context.Context, t Task) Outcome {
+	got := make(chan Outcome, 1)
+	cancel := x.Submit(t, func(o Outcome) { got <- o })
+	select {
+	case o := <-got:
+		return o
+	case <-ctx.Done():
+		cancel()
+		return <-got
+	}
+}
+
 // Load compiles a module ahead of its first task.
 func (x *Executor) Load(m Module) error {
 	got := make(chan Outcome, 1)
@@ -96,7 +113,7 @@ func (x *Executor) Load(m Module) error {
 	return (<-got).Err()
 }
 
-// Close kills the process. Tasks still queued are reported as crashed.
+// Close kills the child. Tasks still queued are reported as crashed.
 func (x *Executor) Close() {
 	x.closing.Do(func() { close(x.quit) })
 	<-x.done
@@ -104,14 +121,14 @@ func (x *Executor) Close() {
 
 var closed = Outcome{Failure: &Failure{Crash, "the executor was closed"}}
 
-// window is how many tasks the child has at once: enough to keep it busy, few
-// enough that neither side of the pipes ever blocks the other.
-const window = 32
+// Window is how many requests a child has at once: enough to keep it busy, few
+// enough that neither side ever blocks the other.
+const Window = 32
 
 // A queue is the state of an executor's goroutine.
 type queue struct {
 	*Executor
-	child *child
+	child Child
 	runs  []*run // the first sent ones are with the child, and the very first is running
 	sent  int
 	timer *time.Timer // the end of the running task's time
@@ -123,7 +140,7 @@ func (q *queue) loop() {
 	for {
 		var outcomes <-chan Outcome
 		if q.child != nil {
-			outcomes = q.child.outcomes
+			outcomes = q.child.Outcomes()
 		}
 		select {
 		case r := <-q.submits:
@@ -133,7 +150,7 @@ func (q *queue) loop() {
 			if ok {
 				q.finish(o)
 			} else {
-				q.replace(Crash, "the executor died"+q.child.lastWords())
+				q.replace(Crash, "the executor died"+q.child.LastWords())
 			}
 		case <-q.timer.C:
 			q.overrun()
@@ -148,18 +165,18 @@ func (q *queue) loop() {
 
 // send fills the child's window, starting a child if there is none.
 func (q *queue) send() {
-	for q.sent < min(len(q.runs), window) {
+	for q.sent < min(len(q.runs), Window) {
 		if q.child == nil {
-			q.child = spawn(q.config)
+			q.child = q.spawn()
 		}
 		r := q.runs[q.sent]
 		if q.sent == 0 {
 			q.timer.Reset(r.task.Time)
 		}
 		if r.load {
-			q.child.requests <- request{Load: &r.task.Module}
+			q.child.Send(Request{Load: &r.task.Module})
 		} else {
-			q.child.requests <- request{Task: &r.task}
+			q.child.Send(Request{Task: &r.task})
 		}
 		q.sent++
 	}
@@ -211,7 +228,7 @@ func (q *queue) cancel(r *run) {
 // replace kills the child, fails its running task and has a new child run the
 // others.
 func (q *queue) replace(kind Kind, message string) {
-	q.child.kill()
+	q.child.Kill()
 	q.child = nil
 	if q.sent == 0 {
 		return
@@ -228,105 +245,9 @@ func (q *queue) replace(kind Kind, message string) {
 
 func (q *queue) shutdown() {
 	if q.child != nil {
-		q.child.kill()
+		q.child.Kill()
 	}
 	for _, r := range q.runs {
 		r.report(closed)
 	}
-}
-
-// A child is one executor process.
-type child struct {
-	cmd      *exec.Cmd
-	requests chan<- request
-	outcomes <-chan Outcome
-	stop     chan struct{}
-	stderr   *limited
-	err      error // why it could not be started
-}
-
-func spawn(c Config) *child {
-	requests, outcomes := make(chan request, 64), make(chan Outcome, 64)
-	p := &child{requests: requests, outcomes: outcomes, stop: make(chan struct{}), stderr: &limited{limit: 4 << 10, drop: true}}
-	command := c.Command
-	if len(command) == 0 {
-		self, err := os.Executable()
-		if err != nil {
-			self = os.Args[0]
-		}
-		command = []string{self, ExecutorArg}
-	}
-	p.cmd = exec.Command(command[0], command[1:]...) //nolint:gosec,noctx // our own binary; it is killed, not cancelled
-	p.cmd.Stderr = p.stderr
-	dieWithParent(p.cmd)
-	stdin, err := p.cmd.StdinPipe()
-	stdout, err2 := p.cmd.StdoutPipe()
-	if err == nil && err2 == nil {
-		err = p.cmd.Start()
-	}
-	if err != nil {
-		p.err = err
-		stdin, stdout = nil, nil
-	}
-	go p.send(requests, stdin, setup{Interpreter: c.Interpreter, Cache: c.Cache, Low: c.Low})
-	go p.receive(outcomes, stdout)
-	return p
-}
-
-// send writes requests, many at once when they come fast.
-func (p *child) send(requests <-chan request, stdin io.Writer, s setup) {
-	out := bufio.NewWriterSize(stdin, 64<<10)
-	enc := cbor.NewEncoder(out)
-	r := request{Setup: &s}
-	for {
-		if p.err == nil && enc.Encode(r) == nil && len(requests) == 0 {
-			_ = out.Flush() // a broken pipe shows as the end of the outcomes
-		}
-		select {
-		case r = <-requests:
-		case <-p.stop:
-			return
-		}
-	}
-}
-
-func (p *child) receive(outcomes chan<- Outcome, stdout io.Reader) {
-	defer close(outcomes)
-	if p.err != nil {
-		return
-	}
-	in := cbor.NewDecoder(bufio.NewReaderSize(stdout, 64<<10))
-	for {
-		var o Outcome
-		if in.Decode(&o) != nil {
-			return
-		}
-		select {
-		case outcomes <- o:
-		case <-p.stop:
-			return
-		}
-	}
-}
-
-// kill ends the process and waits for it, so that nothing of it is left.
-func (p *child) kill() {
-	close(p.stop)
-	if p.err == nil {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-	}
-}
-
-// lastWords is the end of what the process said before it died.
-func (p *child) lastWords() string {
-	if p.err != nil {
-		return ": it could not be started: " + p.err.Error()
-	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // the end of its stderr
-	if first, _, _ := strings.Cut(p.stderr.String(), "\n"); first != "" {
-		return ": " + first
-	}
-	return ""
 }

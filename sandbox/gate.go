@@ -10,17 +10,16 @@ import (
 // gateTime bounds the slower of the two runs of the determinism gate.
 const gateTime = 10 * time.Second
 
-// Gate is the determinism gate: it runs a task under wazero's compiler and
-// under its interpreter and returns an error if their outputs differ. The gate
-// opens without a verdict when the task fails or when the interpreter, tens of
-// times slower, does not end within a bound.
-func Gate(ctx context.Context, c Config, t Task) error {
-	fast, ok := gateRun(ctx, c, t)
+// Gate is the determinism gate: it runs a task under two engines and returns an
+// error if their outputs differ. The gate opens without a verdict when the task
+// fails or when the other engine, an interpreter and tens of times slower, does
+// not end within a bound.
+func Gate(ctx context.Context, engine, other Spawn, t Task) error {
+	fast, ok := gateRun(ctx, engine, t)
 	if !ok {
 		return nil
 	}
-	c.Interpreter = true
-	slow, ok := gateRun(ctx, c, t)
+	slow, ok := gateRun(ctx, other, t)
 	if !ok {
 		return nil
 	}
@@ -38,10 +37,10 @@ func compare(id ID, fast, slow []byte) error {
 	return fmt.Errorf("module %s is not deterministic: two engines gave different outputs for the same input, from byte %d on", id, at)
 }
 
-func gateRun(ctx context.Context, c Config, t Task) ([]byte, bool) {
-	x := NewExecutor(c)
+func gateRun(ctx context.Context, s Spawn, t Task) ([]byte, bool) {
+	x := NewExecutor(s)
 	defer x.Close()
 	t.Time = gateTime
-	o := runOn(ctx, x, t)
+	o := x.Run(ctx, t)
 	return o.Output, o.Failure == nil
 }

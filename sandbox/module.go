@@ -26,8 +26,8 @@ const (
 	pageSize = 64 << 10
 )
 
-// The only module that a program may import from.
-const wasi = "wasi_snapshot_preview1"
+// WASI is the only module that a program may import from.
+const WASI = "wasi_snapshot_preview1"
 
 var preamble = []byte("\x00asm\x01\x00\x00\x00")
 
@@ -108,7 +108,7 @@ func checkImports(s *reader) error {
 		if s.bad {
 			return errors.New("it is cut short or damaged")
 		}
-		if kind != kindFunction || module != wasi {
+		if kind != kindFunction || module != WASI {
 			refused = append(refused, module+"."+name)
 			if kind != kindFunction {
 				break // what follows depends on the kind; one name is enough
@@ -117,7 +117,7 @@ func checkImports(s *reader) error {
 		s.uvarint()
 	}
 	if len(refused) > 0 {
-		return fmt.Errorf("it imports %s; a program may import functions of %s only", strings.Join(refused, ", "), wasi)
+		return fmt.Errorf("it imports %s; a program may import functions of %s only", strings.Join(refused, ", "), WASI)
 	}
 	return nil
 }

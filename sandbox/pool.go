@@ -7,10 +7,9 @@ import (
 
 // A Pool shares a number of executors between callers.
 type Pool struct {
-	config Config
-	free   chan *Executor
-	mu     sync.Mutex
-	ready  map[ID]*compiled
+	free  chan *Executor
+	mu    sync.Mutex
+	ready map[ID]*compiled
 }
 
 type compiled struct {
@@ -19,10 +18,10 @@ type compiled struct {
 }
 
 // NewPool starts a pool of n executors.
-func NewPool(n int, c Config) *Pool {
-	p := &Pool{config: c, free: make(chan *Executor, n), ready: map[ID]*compiled{}}
+func NewPool(n int, s Spawn) *Pool {
+	p := &Pool{free: make(chan *Executor, n), ready: map[ID]*compiled{}}
 	for range n {
-		p.free <- NewExecutor(c)
+		p.free <- NewExecutor(s)
 	}
 	return p
 }
@@ -36,21 +35,9 @@ func (p *Pool) Run(ctx context.Context, t Task) Outcome {
 	select {
 	case x := <-p.free:
 		defer func() { p.free <- x }()
-		return runOn(ctx, x, t)
+		return x.Run(ctx, t)
 	case <-ctx.Done():
 		return cancelled
-	}
-}
-
-func runOn(ctx context.Context, x *Executor, t Task) Outcome {
-	got := make(chan Outcome, 1)
-	cancel := x.Submit(t, func(o Outcome) { got <- o })
-	select {
-	case o := <-got:
-		return o
-	case <-ctx.Done():
-		cancel()
-		return <-got
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package sandbox runs programs: WASI preview 1 commands, deterministically,
-// in a child process that can be killed.
+// Package sandbox is what all engines that run programs share: tasks and their
+// outcomes, the checks on a module, and the queue in front of something that
+// can be killed.
 //
 // The same bytes and the same input give the same output on every machine. A
 // program computes and nothing else: it has its arguments, one input on stdin,
@@ -7,13 +8,15 @@
 // generator seeded from the module, the stage and the input; the clocks are
 // virtual. docs/programs.md states the rules that every engine must follow.
 //
-// A task runs in an [Executor], a child process of the same binary, because a
+// A task runs in an [Executor], by way of a [Child]: a process that embeds wazero
+// (package process), or a Web Worker of a browser (the command wasmworker). A
 // kill stops any program at once and costs nothing while it behaves. A [Pool]
 // shares some executors between many callers.
 package sandbox
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -46,10 +49,10 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
-// A Module is a published module on this machine's disk.
+// A Module is a published module that is at hand.
 type Module struct {
 	ID   ID     `cbor:"1,keyasint"`
-	Path string `cbor:"2,keyasint"`
+	Path string `cbor:"2,keyasint"` // where its bytes are on disk; a browser has none
 }
 
 // A Task is one run of a module.
@@ -61,6 +64,18 @@ type Task struct {
 	// Time and Output bound the run; zero means the default.
 	Time   time.Duration `cbor:"4,keyasint,omitempty"`
 	Output int           `cbor:"5,keyasint,omitempty"`
+}
+
+// Seed is where the task's randomness starts: the first eight bytes, little
+// endian, of SHA-256(module's hash ‖ arguments joined by NUL ‖ input). With one
+// argument that is the stage. Replicas of a task agree; other tasks differ.
+func (t *Task) Seed() uint64 {
+	h := sha256.New()
+	module, _ := hex.DecodeString(string(t.Module.ID)) // it was checked
+	h.Write(module)
+	h.Write([]byte(strings.Join(t.Args, "\x00")))
+	h.Write(t.Input)
+	return binary.LittleEndian.Uint64(h.Sum(nil))
 }
 
 // A Kind says in which way a run failed.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"potluck/sandbox"
+	"potluck/sandbox/process"
 )
 
 var version = "dev" // set by make
@@ -56,8 +56,8 @@ type status struct {
 func (s *status) Error() string { return s.text }
 
 func main() {
-	if sandbox.IsExecutor() {
-		os.Exit(report(sandbox.ExecutorMain()))
+	if process.IsExecutor() {
+		os.Exit(report(process.Main()))
 	}
 	var c cli
 	parser := kong.Must(&c, kong.Name("potluck"), kong.UsageOnError(), kong.Vars{"version": version},

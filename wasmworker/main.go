@@ -24,6 +24,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/wasmworker/agent"
 	"potluck/wire"
 )
@@ -48,8 +49,8 @@ type options struct {
 }
 
 func main() {
-	if sandbox.IsExecutor() {
-		exit(sandbox.ExecutorMain())
+	if process.IsExecutor() {
+		exit(process.Main())
 	}
 	var o options
 	kong.Parse(&o, kong.Name("potluck-worker"), kong.UsageOnError(), kong.Vars{"version": version},
@@ -157,9 +158,9 @@ func newEngine(cache string, slots int) (*engine, error) {
 	if err := os.MkdirAll(e.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache folder: %w", err)
 	}
-	c := sandbox.Config{Cache: filepath.Join(cache, "code"), Low: true}
+	c := process.Config{Cache: filepath.Join(cache, "code"), Low: true}
 	for range slots {
-		e.pool = append(e.pool, sandbox.NewExecutor(c))
+		e.pool = append(e.pool, sandbox.NewExecutor(c.Spawn))
 	}
 	return e, nil
 }

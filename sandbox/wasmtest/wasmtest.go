@@ -4,6 +4,7 @@ package wasmtest
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -38,6 +39,10 @@ const (
 	randomGet
 	clockGet
 	poll
+	argsSizes
+	argsGet
+	environSizes
+	clockRes
 	imports // their number; the module's own functions come after
 )
 
@@ -52,6 +57,10 @@ var imported = []struct {
 	{"random_get", []byte{i32, i32}, []byte{i32}},
 	{"clock_time_get", []byte{i32, i64, i32}, []byte{i32}},
 	{"poll_oneoff", []byte{i32, i32, i32, i32}, []byte{i32}},
+	{"args_sizes_get", []byte{i32, i32}, []byte{i32}},
+	{"args_get", []byte{i32, i32}, []byte{i32}},
+	{"environ_sizes_get", []byte{i32, i32}, []byte{i32}},
+	{"clock_res_get", []byte{i32, i32}, []byte{i32}},
 }
 
 // Memory layout of the modules: an I/O vector at 0 and 4, the number of bytes
@@ -121,6 +130,45 @@ func Clocks(sleepNs int64) []byte {
 		c(scratch+24), timeout, 0x37, 3, 0, // … in sleepNs (i64.store)
 		call(poll, c(scratch), c(512), c(1), c(moved)), opDrop,
 		read(1, 3), vec(32), write())
+}
+
+// Arguments writes its arguments, argv[0] first, each ended by a NUL.
+func Arguments() []byte {
+	return Module(1, call(argsSizes, c(scratch), c(scratch+4)), opDrop, call(argsGet, c(512), c(buffer)), opDrop,
+		c(vecAt), c(buffer), opStore, 2, 0, c(vecLen), c(scratch+4), load(), opStore, 2, 0, write())
+}
+
+// Environment writes how many variables there are and how many bytes they
+// take, as four bytes each.
+func Environment() []byte {
+	return Module(1, call(environSizes, c(buffer), c(buffer+4)), opDrop, vec(8), write())
+}
+
+// Resolutions writes the resolutions of the wall clock and of the monotonic
+// clock in nanoseconds, as eight bytes each.
+func Resolutions() []byte {
+	return Module(1, call(clockRes, c(0), c(buffer)), opDrop, call(clockRes, c(1), c(buffer+8)), opDrop, vec(16), write())
+}
+
+// BadFile writes, as four bytes, what it was told when it wrote to a file that is
+// not open.
+func BadFile() []byte {
+	return Module(1, vec(1), c(buffer), call(fdWrite, c(7), c(vecAt), c(1), c(moved)), opStore, 2, 0, vec(4), write())
+}
+
+// Floats writes eight bytes each: 0.1+0.2, √2 and 1/3, and as whole numbers
+// what 1e300 and 0/0 are when they are squeezed into 64 bits.
+func Floats() []byte {
+	f := func(v float64) []byte {
+		return binary.LittleEndian.AppendUint64([]byte{0x44}, math.Float64bits(v))
+	}
+	const add, div, sqrt, truncate = 0xa0, 0xa3, 0x9f, 0xfc
+	store := func(i int, op byte, value ...any) []byte { return cat(c(buffer+8*i), cat(value...), op, 3, 0) }
+	const float, whole = 0x39, 0x37
+	return Module(1,
+		store(0, float, f(0.1), f(0.2), add), store(1, float, f(2), sqrt), store(2, float, f(1), f(3), div),
+		store(3, whole, f(1e300), truncate, 6), store(4, whole, f(0), f(0), div, truncate, 6),
+		vec(40), write())
 }
 
 // Import imports one function of another module, and does nothing with it.

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/sandbox/wasmtest"
 	"potluck/server/program"
 	"potluck/tasks"
@@ -39,7 +40,7 @@ func (b *bench) floors() (err error) {
 	for i := range inputs {
 		inputs[i] = fmt.Appendf(nil, "%099d\n", i)
 	}
-	took, _, err := runAll(sandbox.Config{Cache: dir}, m, nil, inputs)
+	took, _, err := runAll(process.Config{Cache: dir}, m, nil, inputs)
 	if err != nil {
 		return err
 	}
@@ -128,8 +129,8 @@ func runBare(ctx context.Context, name string, params []byte) (took, sum time.Du
 		if err != nil {
 			return 0, 0, err
 		}
-		c := sandbox.Config{Cache: dir}
-		pool := sandbox.NewPool(1, c)
+		c := process.Config{Cache: dir}
+		pool := sandbox.NewPool(1, c.Spawn)
 		defer pool.Close()
 		prog := program.Program{Module: m, Manifest: &p.Manifest}
 		var inputs [][]byte
@@ -144,8 +145,8 @@ func runBare(ctx context.Context, name string, params []byte) (took, sum time.Du
 
 // runAll runs a task for each input in two executors that have compiled the
 // module before.
-func runAll(c sandbox.Config, m sandbox.Module, args []string, inputs [][]byte) (took, sum time.Duration, err error) {
-	executors := []*sandbox.Executor{sandbox.NewExecutor(c), sandbox.NewExecutor(c)}
+func runAll(c process.Config, m sandbox.Module, args []string, inputs [][]byte) (took, sum time.Duration, err error) {
+	executors := []*sandbox.Executor{sandbox.NewExecutor(c.Spawn), sandbox.NewExecutor(c.Spawn)}
 	for _, x := range executors {
 		defer x.Close()
 		if err := x.Load(m); err != nil {

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"potluck/client"
-	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/sandbox/wasmtest"
 	"potluck/scripts/localgrid"
 )
@@ -33,8 +33,8 @@ type bench struct {
 }
 
 func main() {
-	if sandbox.IsExecutor() {
-		_ = sandbox.ExecutorMain() // its parent sees the end
+	if process.IsExecutor() {
+		_ = process.Main() // its parent sees the end
 		return
 	}
 	bin := flag.String("bin", "bin", "folder of the binaries")

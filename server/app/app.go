@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/server/api"
 	"potluck/server/foreman"
 	"potluck/server/gateway"
@@ -110,14 +111,14 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	executors := sandbox.Config{Cache: filepath.Join(c.Data, "cache", "code")}
-	a.pool = sandbox.NewPool(poolSize(c.Executors), executors)
+	engine := process.Config{Cache: filepath.Join(c.Data, "cache", "code")}.Spawn
+	a.pool = sandbox.NewPool(poolSize(c.Executors), engine)
 	builtins, err := catalogue()
 	if err != nil {
 		a.log.Warn("this server has no programs of its own", "reason", err)
 	}
 	lib, err := library.New(library.Config{
-		Ledger: a.ledger, Pool: a.pool, Executors: executors, Memory: c.TaskMemory, Builtins: builtins,
+		Ledger: a.ledger, Pool: a.pool, Engine: engine, Other: process.Config{Interpreter: true}.Spawn, Memory: c.TaskMemory, Builtins: builtins,
 		Dir: filepath.Join(c.Data, "cache", "modules"),
 	})
 	if err != nil {

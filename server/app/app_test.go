@@ -15,15 +15,15 @@ import (
 
 	"github.com/coder/websocket"
 
-	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/sandbox/wasmtest"
 	"potluck/server/api"
 	"potluck/wire"
 )
 
 func TestMain(m *testing.M) {
-	if sandbox.IsExecutor() {
-		if err := sandbox.ExecutorMain(); err != nil {
+	if process.IsExecutor() {
+		if err := process.Main(); err != nil {
 			panic(err)
 		}
 		return

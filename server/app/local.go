@@ -14,6 +14,7 @@ import (
 
 	"potluck/contract"
 	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/server/assemble"
 	"potluck/server/program"
 )
@@ -38,7 +39,7 @@ func RunLocal(ctx context.Context, j LocalJob, w io.Writer) error {
 	if j.Slots <= 0 {
 		j.Slots = runtime.NumCPU()
 	}
-	pool := sandbox.NewPool(j.Slots, sandbox.Config{Cache: filepath.Join(j.Cache, "code")})
+	pool := sandbox.NewPool(j.Slots, process.Config{Cache: filepath.Join(j.Cache, "code")}.Spawn)
 	defer pool.Close()
 	scratch, err := os.MkdirTemp("", "potluck-")
 	if err != nil {

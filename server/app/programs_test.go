@@ -12,6 +12,7 @@ import (
 
 	"potluck/contract"
 	"potluck/sandbox"
+	"potluck/sandbox/process"
 	"potluck/sandbox/wasmtest"
 	"potluck/tasks"
 )
@@ -42,7 +43,7 @@ func TestCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := sandbox.NewPool(1, sandbox.Config{Cache: filepath.Join(cache, "code")})
+	pool := sandbox.NewPool(1, process.Config{Cache: filepath.Join(cache, "code")}.Spawn)
 	defer pool.Close()
 	for _, p := range all {
 		j := LocalJob{Program: p.Name}

@@ -31,12 +31,13 @@ type Builtin struct {
 
 // Config says what a library works with.
 type Config struct {
-	Ledger    *ledger.Ledger
-	Pool      *sandbox.Pool
-	Executors sandbox.Config // of the determinism gate
-	Dir       string         // for modules on disk
-	Memory    int            // bytes that a program may use
-	Builtins  []Builtin
+	Ledger *ledger.Ledger
+	Pool   *sandbox.Pool
+	// Engine and Other are what the determinism gate compares.
+	Engine, Other sandbox.Spawn
+	Dir           string // for modules on disk
+	Memory        int    // bytes that a program may use
+	Builtins      []Builtin
 }
 
 // A Library is the modules of the grid.
@@ -216,7 +217,7 @@ func (l *Library) gateFirst(ctx context.Context, p *program.Program) error {
 			return nil //nolint:nilerr // its defaults are not enough: the first real task is the test
 		}
 	}
-	return sandbox.Gate(ctx, l.config.Executors, sandbox.Task{Module: p.Module, Args: p.MapArgs(nil), Input: input})
+	return sandbox.Gate(ctx, l.config.Engine, l.config.Other, sandbox.Task{Module: p.Module, Args: p.MapArgs(nil), Input: input})
 }
 
 // Gate puts a module through the gate with the first task of its first job. It
@@ -226,7 +227,7 @@ func (l *Library) Gate(ctx context.Context, p *program.Program, args []string, i
 	if err != nil || m.Gated {
 		return err
 	}
-	if err := sandbox.Gate(ctx, l.config.Executors, sandbox.Task{Module: p.Module, Args: args, Input: input}); err != nil {
+	if err := sandbox.Gate(ctx, l.config.Engine, l.config.Other, sandbox.Task{Module: p.Module, Args: args, Input: input}); err != nil {
 		return &Invalid{err}
 	}
 	passed := *m

@@ -1,4 +1,6 @@
-package sandbox
+// Package process runs programs under wazero in a child process of the same
+// binary: a kill stops any program at once and costs nothing while it behaves.
+package process
 
 import (
 	"bufio"
@@ -14,22 +16,19 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
-)
 
-// ExecutorArg is the first argument with which a binary that uses this package
-// must call ExecutorMain at once.
-const ExecutorArg = "executor"
+	"potluck/sandbox"
+)
 
 // IsExecutor says whether this process was started as an executor.
 func IsExecutor() bool { return len(os.Args) == 2 && os.Args[1] == ExecutorArg }
 
 // A request is what a parent writes to an executor's stdin, as a sequence of
-// CBOR items; one of the fields is set. Requests of Load and Task are answered
-// by an Outcome each, in their order, on stdout.
+// CBOR items; one of the fields is set. All but the setup are answered by an
+// Outcome each, in their order, on stdout.
 type request struct {
-	Setup *setup  `cbor:"1,keyasint,omitempty"`
-	Load  *Module `cbor:"2,keyasint,omitempty"`
-	Task  *Task   `cbor:"3,keyasint,omitempty"`
+	Setup *setup `cbor:"1,keyasint,omitempty"`
+	sandbox.Request
 }
 
 // setup is the first request.
@@ -48,9 +47,9 @@ const (
 	heapLimit = 1 << 30
 )
 
-// ExecutorMain is the whole life of an executor process. It returns when its
+// Main is the whole life of an executor process. It returns when its
 // parent closes the pipe, with an error if that could not be understood.
-func ExecutorMain() error {
+func Main() error {
 	// The collector stops the world and would wait for the running program,
 	// which cannot be interrupted; so garbage is collected between programs.
 	debug.SetGCPercent(-1)
@@ -112,7 +111,7 @@ func newHolder(w io.Writer) *holder {
 	return h
 }
 
-func (h *holder) write(o Outcome, now bool) error {
+func (h *holder) write(o sandbox.Outcome, now bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	first := h.out.Buffered() == 0
@@ -131,16 +130,16 @@ func (h *holder) flush() {
 	_ = h.out.Flush() // the next write reports it
 }
 
-func answer(ctx context.Context, e *engine, r request) Outcome {
+func answer(ctx context.Context, e *engine, r request) sandbox.Outcome {
 	if r.Task != nil {
 		return e.run(ctx, *r.Task)
 	}
 	debug.SetGCPercent(100) // a compiler makes much garbage, and no program runs
 	defer debug.SetGCPercent(-1)
 	if _, err := e.load(ctx, *r.Load); err != nil {
-		return Outcome{Failure: &Failure{Load, err.Error()}}
+		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Load, Message: err.Error()}}
 	}
-	return Outcome{}
+	return sandbox.Outcome{}
 }
 
 var (

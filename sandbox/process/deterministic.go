@@ -1,12 +1,8 @@
-package sandbox
+package process
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
-	"io"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -16,18 +12,6 @@ type generator struct {
 	state uint64
 	block [8]byte
 	left  int
-}
-
-// newGenerator seeds a generator with the first eight bytes, little endian, of
-// SHA-256(module's hash ‖ arguments joined by NUL ‖ input). With one argument
-// that is the stage. Replicas of a task agree; other tasks differ.
-func newGenerator(module ID, args []string, input []byte) io.Reader {
-	h := sha256.New()
-	raw, _ := hex.DecodeString(string(module))
-	h.Write(raw)
-	io.WriteString(h, strings.Join(args, "\x00")) //nolint:errcheck // a hash never fails
-	h.Write(input)
-	return &generator{state: binary.LittleEndian.Uint64(h.Sum(nil))}
 }
 
 func (g *generator) Read(p []byte) (int, error) {

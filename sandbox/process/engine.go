@@ -1,4 +1,4 @@
-package sandbox
+package process
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 
 	"potluck/contract"
+	"potluck/sandbox"
 )
 
 // maxCompiled is how many modules an engine keeps compiled in memory.
@@ -25,8 +26,8 @@ const maxCompiled = 8
 // way to stop a program: that is why it lives in a child process.
 type engine struct {
 	runtime wazero.Runtime
-	modules map[ID]wazero.CompiledModule
-	recent  []ID // least recently used first
+	modules map[sandbox.ID]wazero.CompiledModule
+	recent  []sandbox.ID // least recently used first
 }
 
 // newEngine starts a runtime. With interpreter set it is wazero's interpreter,
@@ -47,11 +48,11 @@ func newEngine(ctx context.Context, interpreter bool, cache string) (*engine, er
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
 		return nil, fmt.Errorf("set up WASI: %w", err)
 	}
-	return &engine{runtime: r, modules: map[ID]wazero.CompiledModule{}}, nil
+	return &engine{runtime: r, modules: map[sandbox.ID]wazero.CompiledModule{}}, nil
 }
 
 // load reads, verifies and compiles a module, unless it is at hand.
-func (e *engine) load(ctx context.Context, m Module) (wazero.CompiledModule, error) {
+func (e *engine) load(ctx context.Context, m sandbox.Module) (wazero.CompiledModule, error) {
 	if c, ok := e.modules[m.ID]; ok {
 		return c, nil
 	}
@@ -59,7 +60,7 @@ func (e *engine) load(ctx context.Context, m Module) (wazero.CompiledModule, err
 	if err != nil {
 		return nil, fmt.Errorf("read module %s: %w", m.ID, err)
 	}
-	if got := Hash(data); got != m.ID {
+	if got := sandbox.Hash(data); got != m.ID {
 		return nil, fmt.Errorf("module %s is damaged: its bytes hash to %s", m.ID, got)
 	}
 	c, err := e.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, 2), data)
@@ -81,15 +82,15 @@ func (e *engine) load(ctx context.Context, m Module) (wazero.CompiledModule, err
 // linkable says whether WASI has all that a module imports. Where it is from
 // was checked when it was published.
 func (e *engine) linkable(c wazero.CompiledModule) error {
-	has := e.runtime.Module(wasi).ExportedFunctionDefinitions()
+	has := e.runtime.Module(sandbox.WASI).ExportedFunctionDefinitions()
 	for _, f := range c.ImportedFunctions() {
 		_, name, _ := f.Import()
 		known, ok := has[name]
 		if !ok {
-			return fmt.Errorf("it imports %s.%s, and there is no such function in WASI preview 1", wasi, name)
+			return fmt.Errorf("it imports %s.%s, and there is no such function in WASI preview 1", sandbox.WASI, name)
 		}
 		if !slices.Equal(known.ParamTypes(), f.ParamTypes()) || !slices.Equal(known.ResultTypes(), f.ResultTypes()) {
-			return fmt.Errorf("it imports %s.%s with other parameters or results than WASI preview 1 has", wasi, name)
+			return fmt.Errorf("it imports %s.%s with other parameters or results than WASI preview 1 has", sandbox.WASI, name)
 		}
 	}
 	return nil
@@ -98,52 +99,52 @@ func (e *engine) linkable(c wazero.CompiledModule) error {
 var errOutput = errors.New("too much output")
 
 // run runs one task to its end.
-func (e *engine) run(ctx context.Context, t Task) Outcome {
+func (e *engine) run(ctx context.Context, t sandbox.Task) sandbox.Outcome {
 	compiled, err := e.load(ctx, t.Module)
 	if err != nil {
-		return Outcome{Failure: &Failure{Load, err.Error()}}
+		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Load, Message: err.Error()}}
 	}
 	stdout := &limited{limit: t.Output}
-	stderr := &limited{limit: MaxStderr, drop: true}
+	stderr := &limited{limit: sandbox.MaxStderr, drop: true}
 	start := time.Now()
 	module, err := e.runtime.InstantiateModule(withMemory(ctx), compiled, config(t, stdout, stderr))
 	took := time.Since(start)
 	if module != nil {
 		_ = module.Close(ctx)
 	}
-	o := Outcome{Stderr: stderr.Bytes(), Failure: failure(t, err), Took: took}
+	o := sandbox.Outcome{Stderr: stderr.Bytes(), Failure: failure(t, err), Took: took}
 	if o.Failure == nil {
 		o.Output = stdout.Bytes()
 	}
 	return o
 }
 
-func config(t Task, stdout, stderr *limited) wazero.ModuleConfig {
+func config(t sandbox.Task, stdout, stderr *limited) wazero.ModuleConfig {
 	c := newClock()
 	return wazero.NewModuleConfig().WithName("").
 		WithArgs(append([]string{contract.ProgramName}, t.Args...)...).
 		WithStdin(bytes.NewReader(t.Input)).WithStdout(stdout).WithStderr(stderr).
-		WithRandSource(newGenerator(t.Module.ID, t.Args, t.Input)).
+		WithRandSource(&generator{state: t.Seed()}).
 		WithWalltime(c.walltime, wallResolution).WithNanotime(c.nanotime, clockResolution).
 		WithNanosleep(c.sleep)
 }
 
 // failure reads what InstantiateModule returned, nil for a run that went well.
-func failure(t Task, err error) *Failure {
+func failure(t sandbox.Task, err error) *sandbox.Failure {
 	var exit *sys.ExitError
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errOutput):
-		return &Failure{Output, fmt.Sprintf("the program wrote more than %d bytes to stdout", t.Output)}
+		return &sandbox.Failure{Kind: sandbox.Output, Message: fmt.Sprintf("the program wrote more than %d bytes to stdout", t.Output)}
 	case errors.As(err, &exit):
 		if exit.ExitCode() == 0 {
 			return nil
 		}
-		return &Failure{Exit, fmt.Sprintf("the program exited with code %d", exit.ExitCode())}
+		return &sandbox.Failure{Kind: sandbox.Exit, Message: fmt.Sprintf("the program exited with code %d", exit.ExitCode())}
 	default:
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return &Failure{Trap, "the program was stopped: " + strings.TrimPrefix(first, "module[] function[_start] failed: ")}
+		return &sandbox.Failure{Kind: sandbox.Trap, Message: "the program was stopped: " + strings.TrimPrefix(first, "module[] function[_start] failed: ")}
 	}
 }
 
