@@ -93,11 +93,11 @@ func run(o options) error {
 	if o.Quiet || o.JSON {
 		level = slog.LevelWarn
 	}
-	return agent.Run(ctx, agent.Config{
+	return agent.New(agent.Config{
 		Server: o.Server, Hello: hello, Engine: engine, HTTP: &http.Client{Timeout: 5 * time.Minute},
 		UntilIdle: o.UntilIdle, MaxTasks: o.MaxTasks, Grace: o.Grace, Observe: o.observer(),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
-	})
+	}).Run(ctx)
 }
 
 // hello is what the worker says of itself. It gets a new identity each time.

@@ -34,6 +34,7 @@ type FromWorker struct {
 	Results []Result `cbor:"3,keyasint,omitempty"`
 	Returns [][]byte `cbor:"4,keyasint,omitempty"` // leases that the worker gives back
 	Bye     bool     `cbor:"5,keyasint,omitempty"` // nothing more will come
+	Slots   int      `cbor:"6,keyasint,omitempty"` // from now on, other than the hello said
 }
 
 // Hello says who a worker is.

@@ -217,7 +217,7 @@ func (g *Gateway) Workers() []Worker {
 	for _, s := range g.sessions {
 		all = append(all, Worker{
 			ID: s.id, Volunteer: s.person.ID, Name: s.person.Name, Engine: s.hello.Engine, Platform: s.hello.Platform,
-			Slots: s.hello.Slots, Since: s.since, Leases: s.sent.Load(),
+			Slots: int(s.slots.Load()), Since: s.since, Leases: s.sent.Load(),
 		})
 	}
 	return all

@@ -35,6 +35,7 @@ type session struct {
 	person  dispatch.Person
 	hello   wire.Hello
 	since   time.Time
+	slots   atomic.Int32 // as last told
 
 	out    outbox
 	credit atomic.Uint64 // leases that the worker is ready to have got in all
@@ -97,6 +98,7 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name}
 	h.Secret, h.Token = nil, ""
 	s.hello = h
+	s.slots.Store(int32(h.Slots))
 	s.credit.Store(m.Credit)
 	s.conn.SetReadLimit(wire.MaxMessage)
 	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})
@@ -190,6 +192,9 @@ func (s *session) readAll(ctx context.Context) error {
 			case s.more <- struct{}{}:
 			default:
 			}
+		}
+		if m.Slots > 0 {
+			s.slots.Store(int32(min(m.Slots, maxSlots)))
 		}
 		s.takeResults(ctx, m.Results)
 		s.takeReturns(m.Returns)

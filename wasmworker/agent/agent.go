@@ -48,6 +48,8 @@ type Config struct {
 	Server string // URL of the grid
 	Hello  wire.Hello
 	Engine Engine
+	// Limits at first. Its slots are those of the hello; a share of 0 is all.
+	Limits Limits
 	HTTP   *http.Client
 	// UntilIdle ends the agent when the grid has no work for it.
 	UntilIdle bool
@@ -60,6 +62,18 @@ type Config struct {
 	Observe func(Event)
 }
 
+// Limits say how much of the machine an agent may take. They may change while
+// it works.
+type Limits struct {
+	// Slots is how many tasks are computed at a time.
+	Slots int
+	// Share is the part of its time that each slot computes, over 0 and up to 1;
+	// it rests the other part.
+	Share float64
+	// Paused lets no task begin. Those that have begun end.
+	Paused bool
+}
+
 // An Event is something that people may want to see.
 type Event struct {
 	Kind   EventKind     `json:"event"`
@@ -67,6 +81,7 @@ type Event struct {
 	Title  string        `json:"title,omitempty"`
 	Task   uint32        `json:"task,omitempty"`
 	Took   time.Duration `json:"took_ns,omitempty"`
+	Retry  time.Duration `json:"retry_ns,omitempty"` // until it tries again to connect
 	Reason string        `json:"reason,omitempty"`
 	Totals Totals        `json:"totals"`
 }
@@ -78,8 +93,10 @@ type EventKind string
 const (
 	Connected    EventKind = "connected"
 	Disconnected EventKind = "disconnected" // with the reason
+	Loading      EventKind = "loading"      // a program is fetched and compiled
 	Computed     EventKind = "computed"     // a task has an output
 	TaskFailed   EventKind = "failed"       // a task has none; with the reason
+	Rejected     EventKind = "rejected"     // the grid does not count a result; with the reason
 	Idle         EventKind = "idle"         // with the reason
 	Ended        EventKind = "ended"
 )
@@ -106,14 +123,27 @@ const (
 	backoffMost  = 30 * time.Second
 )
 
-// Run works for the grid until ctx ends, or the configuration says that it is
-// enough; that is no error. Tasks that compute when ctx ends are finished if
-// they do so within the grace, and given back if not.
-func Run(ctx context.Context, c Config) error {
-	if !strings.HasPrefix(c.Server, "http://") && !strings.HasPrefix(c.Server, "https://") {
-		return fmt.Errorf("%q is not the URL of a grid: it starts with http:// or https://", c.Server)
+// New makes an agent; Run is its life.
+func New(c Config) *Agent {
+	if c.Limits.Share == 0 {
+		c.Limits.Share = 1
 	}
-	a := newAgent(c)
+	c.Limits.Slots = c.Hello.Slots
+	a := &Agent{
+		Config: c, some: make(chan struct{}, 1), tasks: map[string]*task{},
+		slots: make([]slot, c.Hello.Slots), modules: map[string]*module{},
+	}
+	a.pace.share = c.Limits.Share
+	return a
+}
+
+// Run works for the grid until ctx ends, Stop is called, or the configuration
+// says that it is enough; that is no error. Tasks that compute when ctx ends
+// are finished if they do so within the grace, and given back if not.
+func (a *Agent) Run(ctx context.Context) error {
+	if !strings.HasPrefix(a.Server, "http://") && !strings.HasPrefix(a.Server, "https://") {
+		return fmt.Errorf("%q is not the URL of a grid: it starts with http:// or https://", a.Server)
+	}
 	var end context.CancelFunc
 	a.life, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -123,8 +153,18 @@ func Run(ctx context.Context, c Config) error {
 	return err
 }
 
+// Limit sets new limits.
+func (a *Agent) Limit(l Limits) { a.tell(func() { a.limit(l) }) }
+
+// Stop ends the agent: no task begins any more, and those that have begun may
+// go on for a grace. It may be called again with another grace.
+func (a *Agent) Stop(grace time.Duration) { a.tell(func() { a.wind(grace) }) }
+
+// Look calls see with what the agent is doing; see must not block.
+func (a *Agent) Look(see func(Status)) { a.tell(func() { see(a.status()) }) }
+
 // connectForEver keeps a session up.
-func (a *agent) connectForEver() {
+func (a *Agent) connectForEver() {
 	ctx := a.life
 	backoff := backoffFirst
 	for ctx.Err() == nil {
@@ -139,7 +179,7 @@ func (a *agent) connectForEver() {
 		}
 		wait := time.Duration(rand.Int64N(int64(backoff))) //nolint:gosec // jitter needs no secrecy
 		backoff = min(2*backoff, backoffMost)
-		a.tell(func() { a.disconnected(err) })
+		a.tell(func() { a.disconnected(err, wait) })
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -147,7 +187,7 @@ func (a *agent) connectForEver() {
 	}
 }
 
-func (a *agent) observe(e Event) {
+func (a *Agent) observe(e Event) {
 	e.Totals = a.totals
 	if a.Observe != nil {
 		a.Observe(e)

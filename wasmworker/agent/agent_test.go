@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -134,6 +135,7 @@ func (s *session) receive() {
 	s.got.Results = append(s.got.Results, m.Results...)
 	s.got.Returns = append(s.got.Returns, m.Returns...)
 	s.got.Bye = s.got.Bye || m.Bye
+	s.got.Slots = max(s.got.Slots, m.Slots)
 }
 
 // until receives until all that came is as wanted.
@@ -206,6 +208,7 @@ func (r *run) answer() { r.done(Outcome{Output: r.Input, Took: time.Millisecond}
 // A worker is an agent at work.
 type worker struct {
 	t      *testing.T
+	agent  *Agent
 	engine *engine
 	signal context.CancelFunc
 	ended  chan error
@@ -224,7 +227,8 @@ func (g *gateway) worker(change func(*Config)) *worker {
 	}
 	var ctx context.Context
 	ctx, w.signal = context.WithCancel(g.t.Context())
-	go func() { w.ended <- Run(ctx, c) }()
+	w.agent = New(c)
+	go func() { w.ended <- w.agent.Run(ctx) }()
 	return w
 }
 
@@ -365,7 +369,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	s.end()
-	if err := Run(t.Context(), Config{Server: "localhost:8080"}); err == nil {
+	if err := New(Config{Server: "localhost:8080"}).Run(t.Context()); err == nil {
 		t.Error("a URL without a scheme is taken")
 	}
 }
@@ -438,5 +442,91 @@ func TestDrain(t *testing.T) {
 	s.farewell()
 	if err := w.wait(); err != nil || w.totals.Accepted != 2 {
 		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
+
+// A paused agent finishes what it has begun, gives back the rest and asks for
+// nothing, until it is told to go on.
+func TestPause(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a", "b", "c")
+	running := w.next()
+	w.agent.Limit(Limits{Slots: 1, Share: 1, Paused: true})
+	got := s.until(func(m wire.FromWorker) bool { return len(m.Returns) == 2 })
+	if slices.ContainsFunc(got.Returns, func(id []byte) bool { return string(id) == "lease 0" }) {
+		t.Fatalf("it gave back what was running: %q", got.Returns)
+	}
+	running.answer()
+	credit := s.until(results(1)).Credit
+	s.ack(s.got.Results...)
+	s.send(wire.ToWorker{Batches: []wire.Batch{{Job: "job", Module: hashOf(program), Leases: []wire.Lease{{ID: []byte("late")}}}}})
+	if got := s.until(func(m wire.FromWorker) bool { return len(m.Returns) == 3 }); got.Credit != credit {
+		t.Fatalf("a paused agent asks for %d instead of %d", got.Credit, credit)
+	}
+	w.agent.Limit(Limits{Slots: 1, Share: 1})
+	s.until(func(m wire.FromWorker) bool { return m.Credit > credit })
+}
+
+// More slots take more tasks, and the gateway hears of them; also a gateway
+// that comes later.
+func TestSlotsChange(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a", "b", "c")
+	first := w.next()
+	w.agent.Limit(Limits{Slots: 3, Share: 1})
+	second, third := w.next(), w.next()
+	s.until(func(m wire.FromWorker) bool { return m.Slots == 3 })
+	looked := make(chan Status, 1)
+	w.agent.Look(func(s Status) { looked <- s })
+	if s := <-looked; !s.Connected || len(s.Running) != 3 || s.Running[2].Slot != 2 {
+		t.Fatalf("it says of itself: %+v", s)
+	}
+	for _, r := range []*run{first, second, third} {
+		r.answer()
+	}
+	s.end()
+	later := g.accept()
+	if later.got.Hello.Slots != 1 {
+		t.Fatalf("the hello says %d slots", later.got.Hello.Slots)
+	}
+	later.until(func(m wire.FromWorker) bool { return m.Slots == 3 && len(m.Results) == 3 })
+}
+
+// A slot that may compute half of its time rests as long as it has computed.
+func TestShare(t *testing.T) {
+	const took = 100 * time.Millisecond
+	g := newGateway(t)
+	w := g.worker(func(c *Config) { c.Limits.Share = 0.5 })
+	s := g.accept()
+	s.lend("a", "b")
+	first := w.next()
+	done := time.Now()
+	first.done(Outcome{Output: first.Input, Took: took})
+	w.next()
+	if rest := time.Since(done); rest < took {
+		t.Fatalf("it rested for %v after %v", rest, took)
+	}
+}
+
+// An agent that is told to stop at once gives back what it computes, also if it
+// was told to take its time before.
+func TestStop(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a")
+	r := w.next()
+	w.agent.Stop(time.Hour)
+	w.agent.Stop(0)
+	<-r.stopped
+	if got := s.farewell(); len(got.Returns) != 1 {
+		t.Fatalf("it gave back %q", got.Returns)
+	}
+	if err := w.wait(); err != nil {
+		t.Fatal(err)
 	}
 }

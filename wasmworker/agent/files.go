@@ -21,7 +21,7 @@ const maxFile = 64 << 20
 const fetchTries = 4
 
 // fetch gets bytes by path and checks their hash.
-func (a *agent) fetch(ctx context.Context, path string, hash []byte) (data []byte, err error) {
+func (a *Agent) fetch(ctx context.Context, path string, hash []byte) (data []byte, err error) {
 	err = a.persist(ctx, func() error {
 		resp, err := a.do(ctx, http.MethodGet, path, nil, nil)
 		if err != nil {
@@ -40,7 +40,7 @@ func (a *agent) fetch(ctx context.Context, path string, hash []byte) (data []byt
 }
 
 // upload sends an output that is too large for a message and gives its hash.
-func (a *agent) upload(ctx context.Context, t *task, output []byte) ([]byte, error) {
+func (a *Agent) upload(ctx context.Context, t *task, output []byte) ([]byte, error) {
 	sum := sha256.Sum256(output)
 	path := fmt.Sprintf(wire.OutputPath, t.batch.Job, hex.EncodeToString(sum[:]))
 	header := http.Header{}
@@ -57,7 +57,7 @@ func (a *agent) upload(ctx context.Context, t *task, output []byte) ([]byte, err
 }
 
 // persist tries something a few times, with pauses.
-func (a *agent) persist(ctx context.Context, try func() error) (err error) {
+func (a *Agent) persist(ctx context.Context, try func() error) (err error) {
 	pause := backoffFirst
 	for tries := 1; ; tries++ {
 		if err = try(); err == nil || ctx.Err() != nil || tries == fetchTries {
@@ -71,7 +71,7 @@ func (a *agent) persist(ctx context.Context, try func() error) (err error) {
 	}
 }
 
-func (a *agent) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
+func (a *Agent) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Server, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err

@@ -12,8 +12,9 @@ import (
 	"potluck/wire"
 )
 
-// An agent is the state of the loop; only the loop's goroutine touches it.
-type agent struct {
+// An Agent is one worker of the grid. But for some, its fields are the loop's:
+// only the loop's goroutine touches them.
+type Agent struct {
 	Config
 	life  context.Context //nolint:containedctx // what goes on in the background ends with the agent
 	mu    sync.Mutex
@@ -34,14 +35,23 @@ type agent struct {
 	totals   Totals
 	got      uint64 // leases in all
 	idle     bool
+	resized  bool // the gateway does not know how many slots there are
 	ending   bool
 	gaveUp   bool
 	deadline <-chan time.Time // the end of the grace
 	alarm    <-chan time.Time // answers have waited long enough
+	rested   <-chan time.Time // a slot has rested long enough
 }
 
 // A slot is what an engine computes in one place at a time.
-type slot struct{ running int }
+type slot struct {
+	tasks []*task       // of which the first one runs
+	busy  bool          // a task runs
+	since time.Time     // that it does, or does not
+	spent time.Duration // of running, until since
+	debt  time.Duration // of rest
+	until time.Time     // it rests until then
+}
 
 // A task is a lease on its way.
 type task struct {
@@ -49,7 +59,8 @@ type task struct {
 	batch   *wire.Batch
 	hash    string // of the module
 	stop    func() // while it runs
-	dropped bool   // nobody wants its answer
+	began   time.Time
+	dropped bool // nobody wants its answer
 	result  *wire.Result
 	since   time.Time // when the answer was ready, then when it was sent
 }
@@ -60,17 +71,10 @@ type module struct {
 	waiting []*task
 }
 
-func newAgent(c Config) *agent {
-	return &agent{
-		Config: c, some: make(chan struct{}, 1), tasks: map[string]*task{},
-		slots: make([]slot, c.Hello.Slots), modules: map[string]*module{},
-	}
-}
-
 // tell has the loop do something. It never blocks: an engine that reports must
 // not wait for a loop that waits for the engine. What is told is bounded by the
 // credit.
-func (a *agent) tell(f func()) {
+func (a *Agent) tell(f func()) {
 	a.mu.Lock()
 	a.told = append(a.told, f)
 	a.mu.Unlock()
@@ -81,7 +85,7 @@ func (a *agent) tell(f func()) {
 }
 
 // listen does all that was told.
-func (a *agent) listen() {
+func (a *Agent) listen() {
 	a.mu.Lock()
 	told := a.told
 	a.told = nil
@@ -92,7 +96,7 @@ func (a *agent) listen() {
 }
 
 // loop does one thing after the other until the agent is to end.
-func (a *agent) loop(ctx context.Context) error {
+func (a *Agent) loop(ctx context.Context) error {
 	stop := ctx.Done()
 	for {
 		select {
@@ -100,11 +104,13 @@ func (a *agent) loop(ctx context.Context) error {
 			a.listen()
 		case <-stop:
 			stop = nil
-			a.wind()
+			a.wind(a.Grace)
 		case <-a.deadline:
 			a.giveUp()
 		case <-a.alarm:
 			a.alarm = nil
+		case <-a.rested:
+			a.rested = nil
 		}
 		if a.fatal != nil {
 			return a.fatal
@@ -120,9 +126,14 @@ func (a *agent) loop(ctx context.Context) error {
 
 // wind stops taking leases, gives back those that were not begun, and lets the
 // others finish for a while.
-func (a *agent) wind() {
+func (a *Agent) wind(grace time.Duration) {
 	a.ending = true
-	a.deadline = time.After(a.Grace)
+	a.deadline = time.After(grace)
+	a.giveBackWaiting()
+}
+
+// giveBackWaiting gives back what was not begun.
+func (a *Agent) giveBackWaiting() {
 	for _, t := range a.tasks {
 		if t.result == nil && t.stop == nil {
 			a.giveBack(t)
@@ -136,7 +147,7 @@ const lastWords = 5 * time.Second
 
 // giveUp gives everything back that is still being computed. The second time,
 // or without a connection, it forgets all: the leases run out by themselves.
-func (a *agent) giveUp() {
+func (a *Agent) giveUp() {
 	if a.gaveUp || a.link == nil {
 		a.tasks, a.answers, a.returns = nil, nil, nil
 		return
@@ -150,13 +161,13 @@ func (a *agent) giveUp() {
 	}
 }
 
-func (a *agent) giveBack(t *task) {
+func (a *Agent) giveBack(t *task) {
 	a.returns = append(a.returns, t.lease.ID)
 	a.drop(t)
 }
 
 // drop forgets a task without an answer.
-func (a *agent) drop(t *task) {
+func (a *Agent) drop(t *task) {
 	t.dropped = true
 	delete(a.tasks, string(t.lease.ID))
 	if t.stop != nil {
@@ -165,7 +176,7 @@ func (a *agent) drop(t *task) {
 }
 
 // finished says whether all is done that was to be done.
-func (a *agent) finished() bool {
+func (a *Agent) finished() bool {
 	if a.MaxTasks > 0 && a.got >= a.MaxTasks || a.UntilIdle && a.idle {
 		a.ending = a.ending || len(a.tasks) == 0
 	}
@@ -173,7 +184,7 @@ func (a *agent) finished() bool {
 }
 
 // leave says goodbye and waits until that is said.
-func (a *agent) leave() {
+func (a *Agent) leave() {
 	if a.link == nil {
 		return
 	}
@@ -191,13 +202,14 @@ func (a *agent) leave() {
 	}
 }
 
-func (a *agent) connected(l *link) {
+func (a *Agent) connected(l *link) {
 	a.link, a.unsent, a.idle = l, 0, false
+	a.resized = a.Limits.Slots != a.Hello.Slots
 	a.Log.Info("connected", "server", a.Server)
 	a.observe(Event{Kind: Connected})
 }
 
-func (a *agent) disconnected(err error) {
+func (a *Agent) disconnected(err error, retry time.Duration) {
 	if errors.Is(err, context.Canceled) && a.link != nil && a.link.drained {
 		err = errors.New("the server is going down")
 	}
@@ -206,12 +218,12 @@ func (a *agent) disconnected(err error) {
 		return // goodbye
 	}
 	a.Log.Warn("no connection; computing goes on", "reason", err, "unacknowledged", len(a.answers))
-	a.observe(Event{Kind: Disconnected, Reason: fmt.Sprint(err)})
+	a.observe(Event{Kind: Disconnected, Reason: fmt.Sprint(err), Retry: retry})
 	a.returns = nil // the gateway gives back what went with the connection
 }
 
 // hear takes a message from the gateway.
-func (a *agent) hear(l *link, m wire.ToWorker) {
+func (a *Agent) hear(l *link, m wire.ToWorker) {
 	if a.link != l {
 		return
 	}
@@ -239,7 +251,7 @@ func (a *agent) hear(l *link, m wire.ToWorker) {
 }
 
 // take takes leases.
-func (a *agent) take(b *wire.Batch) {
+func (a *Agent) take(b *wire.Batch) {
 	a.link.received += uint64(len(b.Leases))
 	a.idle = false
 	for i := range b.Leases {
@@ -249,7 +261,7 @@ func (a *agent) take(b *wire.Batch) {
 		}
 		a.got++
 		a.tasks[string(t.lease.ID)] = t
-		if a.ending {
+		if a.ending || a.Limits.Paused {
 			a.giveBack(t)
 			continue
 		}
@@ -259,7 +271,7 @@ func (a *agent) take(b *wire.Batch) {
 
 // prepare gets a task what it needs, its input and its module, and then
 // queues it.
-func (a *agent) prepare(t *task) {
+func (a *Agent) prepare(t *task) {
 	if len(t.lease.Hash) > 0 {
 		path := fmt.Sprintf(wire.InputPath, t.batch.Job, t.lease.Task)
 		go func() {
@@ -279,6 +291,7 @@ func (a *agent) prepare(t *task) {
 	if m == nil {
 		m = &module{}
 		a.modules[t.hash] = m
+		a.observe(Event{Kind: Loading, Job: t.batch.Job, Title: t.batch.Title})
 		go a.load(t.hash, t.batch.Module)
 	}
 	if !m.ready {
@@ -289,7 +302,7 @@ func (a *agent) prepare(t *task) {
 }
 
 // giveBackLater gives a task back whose bytes could not be had.
-func (a *agent) giveBackLater(t *task, err error) {
+func (a *Agent) giveBackLater(t *task, err error) {
 	a.Log.Warn("could not get what a task needs", "job", t.batch.Job, "task", t.lease.Task, "error", err)
 	if !t.dropped {
 		a.giveBack(t)
@@ -297,7 +310,7 @@ func (a *agent) giveBackLater(t *task, err error) {
 }
 
 // load fetches and compiles a module, and starts the tasks that wait for it.
-func (a *agent) load(hash string, sum []byte) {
+func (a *Agent) load(hash string, sum []byte) {
 	var missing error // the bytes could not be had: nobody's fault
 	err := a.Engine.Load(a.life, hash, func(ctx context.Context) (data []byte, err error) {
 		data, missing = a.fetch(ctx, fmt.Sprintf(wire.ModulePath, hash), sum)
@@ -324,45 +337,8 @@ func (a *agent) load(hash string, sum []byte) {
 	})
 }
 
-// start fills the slots, the emptiest first.
-func (a *agent) start() {
-	depth := a.pace.depth()
-	for len(a.ready) > 0 {
-		n := 0
-		for i := range a.slots {
-			if a.slots[i].running < a.slots[n].running {
-				n = i
-			}
-		}
-		if a.slots[n].running >= depth {
-			return
-		}
-		t := a.ready[0]
-		a.ready = slices.Delete(a.ready, 0, 1)
-		if !t.dropped {
-			a.run(n, t)
-		}
-	}
-}
-
-func (a *agent) run(n int, t *task) {
-	a.slots[n].running++
-	t.stop = a.Engine.Start(n, Task{
-		Module: t.hash, Args: t.batch.Args, Input: t.lease.Input,
-		Time: time.Duration(t.batch.Millis) * time.Millisecond, Output: t.batch.Output,
-	}, func(o Outcome) {
-		a.tell(func() {
-			a.slots[n].running--
-			t.stop = nil
-			if !t.dropped {
-				a.done(t, o)
-			}
-		})
-	})
-}
-
 // done takes the outcome of a task. A large output goes ahead over HTTP.
-func (a *agent) done(t *task, o Outcome) {
+func (a *Agent) done(t *task, o Outcome) {
 	a.pace.computed(o.Took)
 	if o.Failure != nil || len(o.Output) <= wire.MaxInline {
 		a.answer(t, o)
@@ -387,7 +363,7 @@ func (a *agent) done(t *task, o Outcome) {
 }
 
 // answer keeps the answer to a lease until it is acknowledged.
-func (a *agent) answer(t *task, o Outcome) {
+func (a *Agent) answer(t *task, o Outcome) {
 	t.result = &wire.Result{Lease: t.lease.ID, Output: o.Output, Failure: o.Failure, Micros: o.Took.Microseconds()}
 	t.lease.Input, t.since = nil, time.Now()
 	a.answers = append(a.answers, t)
@@ -402,7 +378,7 @@ func (a *agent) answer(t *task, o Outcome) {
 }
 
 // acknowledged forgets an answer that the grid has taken.
-func (a *agent) acknowledged(ack wire.Ack) {
+func (a *Agent) acknowledged(ack wire.Ack) {
 	t := a.tasks[string(ack.Lease)]
 	if t == nil || t.result == nil {
 		return
@@ -417,6 +393,7 @@ func (a *agent) acknowledged(ack wire.Ack) {
 	case wire.Rejected:
 		a.totals.Rejected++
 		a.Log.Warn("the grid rejected a result", "job", t.batch.Job, "task", t.lease.Task, "reason", ack.Reason)
+		a.observe(Event{Kind: Rejected, Job: t.batch.Job, Title: t.batch.Title, Task: t.lease.Task, Reason: ack.Reason})
 	}
 	a.pace.acknowledged(time.Since(t.since))
 	delete(a.tasks, string(ack.Lease))

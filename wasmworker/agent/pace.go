@@ -9,6 +9,7 @@ import (
 // in advance: enough that no slot waits for the network, not more.
 type pace struct {
 	task, trip float64 // seconds, exponentially weighted; 0 before the first
+	share      float64 // of a slot's time that it computes
 }
 
 const (
@@ -56,5 +57,5 @@ func (p *pace) ahead() int {
 	if wait < worthwhile*p.task {
 		return 0
 	}
-	return min(maxAhead, int(math.Ceil(wait/p.task)))
+	return min(maxAhead, int(math.Ceil(p.share*wait/p.task)))
 }

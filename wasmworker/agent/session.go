@@ -23,7 +23,7 @@ type link struct {
 
 // session connects once and stays until the connection ends. greeted says that
 // the grid took the worker.
-func (a *agent) session(ctx context.Context) (greeted bool, err error) {
+func (a *Agent) session(ctx context.Context) (greeted bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	url := "ws" + strings.TrimPrefix(strings.TrimSuffix(a.Server, "/"), "http") + wire.SocketPath
@@ -83,7 +83,7 @@ func write(ctx context.Context, conn *websocket.Conn, m wire.FromWorker) error {
 	return conn.Write(ctx, websocket.MessageBinary, data)
 }
 
-func (a *agent) writeAll(ctx context.Context, conn *websocket.Conn, l *link) {
+func (a *Agent) writeAll(ctx context.Context, conn *websocket.Conn, l *link) {
 	defer l.end()
 	for {
 		select {
