@@ -27,11 +27,11 @@ func (a *API) GetResult(c echo.Context, id string, params GetResultParams) error
 	if j.State == ledger.Done {
 		return a.serveBlob(c, j)
 	}
-	if !params.Partial {
-		return refuse(http.StatusConflict, "the job is %s, %d of %d tasks are done; ask with partial=true for what there is", j.State, a.hub.latest(id).Done, j.Tasks)
-	}
 	if j.State.Final() {
 		return refuse(http.StatusConflict, "the job is %s: there is no result", j.State)
+	}
+	if !params.Partial {
+		return refuse(http.StatusConflict, "the job is %s, %d of %d tasks are done; ask with partial=true for what there is", j.State, a.hub.latest(id).Done, j.Tasks)
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), time.Minute)
 	defer cancel()

@@ -87,6 +87,9 @@ func (a *API) once(ctx context.Context, key string, body []byte) (id string, don
 // A draft is a job on its way into the ledger.
 type draft struct {
 	*ledger.Job
+	// prefix is of what this try stores: another one may be under way for the
+	// same job, with the same Idempotency-Key, and only one of them stays.
+	prefix  string
 	program *program.Program
 	params  []byte
 }
@@ -103,12 +106,14 @@ func (a *API) submit(ctx context.Context, id string, wanted NewJob) (*ledger.Job
 	if err != nil {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		if err := a.Ledger.DiscardJob(cleanup, d.Job); err != nil {
+		if err := a.Ledger.Discard(cleanup, d.prefix); err != nil {
 			a.Log.Warn("could not discard what a refused job had stored", "job", id, "error", err)
 		}
-		return nil, err
 	}
-	return d.Job, nil
+	if errors.Is(err, ledger.ErrExists) {
+		return a.Ledger.ReadJob(ctx, id)
+	}
+	return d.Job, err
 }
 
 // draft checks all that can be checked before anything is stored.
@@ -124,7 +129,7 @@ func (a *API) draft(ctx context.Context, id string, wanted NewJob) (*draft, erro
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{program: p, Job: &ledger.Job{
+	d := &draft{program: p, prefix: id + "." + ledger.NewID(), Job: &ledger.Job{
 		ID: id, Module: m.ID, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
 		Title: wanted.Title, Policy: wanted.Policy, Priority: wanted.Priority, Args: wanted.Args,
 	}}
@@ -183,11 +188,11 @@ func (a *API) fill(ctx context.Context, d *draft, in Input) error {
 		return refuseField("/input", fmt.Errorf("%s makes its tasks from parameters and takes no input", d.Program))
 	}
 	var err error
-	d.Params, err = a.Ledger.PutBlob(ctx, d.ID+".params", bytes.NewReader(d.params), int64(len(d.params)), string(sandbox.Hash(d.params)))
+	d.Params, err = a.Ledger.PutBlob(ctx, d.prefix+".params", bytes.NewReader(d.params), int64(len(d.params)), string(sandbox.Hash(d.params)))
 	if err != nil {
 		return err
 	}
-	w := a.Ledger.NewChunks(ctx, d.ID+".inputs")
+	w := a.Ledger.NewChunks(ctx, d.prefix+".inputs")
 	var first []byte
 	inputs := program.Inputs{Keep: func(input []byte) error {
 		if w.Count() == 0 {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"potluck/sandbox/wasmtest"
@@ -307,6 +308,43 @@ func TestIdempotency(t *testing.T) {
 	}
 	if page := get[api.JobPage](g, "/api/v1/jobs"); len(page.Jobs) != 2 {
 		t.Errorf("%d jobs", len(page.Jobs))
+	}
+}
+
+// Requests with one key that come at the same time give one job, whose inputs
+// are whole.
+func TestIdempotencyAtOnce(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	wanted := api.NewJob{Program: g.publish(wasmtest.Echo()), Input: api.Input{Text: strings.Repeat("a line of text\n", 4000), Split: "bytes:30000"}}
+	body, err := json.Marshal(wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids [8]string
+	var wait sync.WaitGroup
+	for i := range ids {
+		wait.Go(func() {
+			status, _, answer := g.request("POST", "/api/v1/jobs", body, "Idempotency-Key", "k")
+			var j api.Job
+			if err := json.Unmarshal(answer, &j); err != nil || status != http.StatusCreated {
+				t.Errorf("%d, %v: %s", status, err, answer)
+			}
+			ids[i] = j.ID
+		})
+	}
+	wait.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Fatalf("different jobs: %q", ids)
+		}
+	}
+	w := g.worker("Ada", 2)
+	w.leases(2)
+	w.echo()
+	w.echo()
+	g.ended(ids[0])
+	if _, _, got := g.request("GET", "/api/v1/jobs/"+ids[0]+"/result", nil); string(got) != wanted.Input.Text {
+		t.Errorf("%d bytes came out of %d", len(got), len(wanted.Input.Text))
 	}
 }
 

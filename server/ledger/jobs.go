@@ -171,7 +171,11 @@ func (t *table) sorted() []*Job {
 	return all
 }
 
-// CreateJob stores a new record. Once it returns the job survives anything.
+// ErrExists says that a job was made by somebody else meanwhile.
+var ErrExists = errors.New("there is such a job already")
+
+// CreateJob stores a new record, or gives ErrExists. Once it returns the job
+// survives anything.
 func (l *Ledger) CreateJob(ctx context.Context, j *Job) (err error) {
 	if j.Log, err = l.takeLog(ctx); err != nil {
 		return err
@@ -182,6 +186,9 @@ func (l *Ledger) CreateJob(ctx context.Context, j *Job) (err error) {
 	}
 	if err != nil {
 		_ = l.deleteLog(context.WithoutCancel(ctx), j.Log) // else Sweep does
+		if errors.Is(err, jetstream.ErrKeyExists) {
+			return ErrExists
+		}
 		return fmt.Errorf("store the job: %w", full(err))
 	}
 	l.table.mu.Lock()
@@ -234,13 +241,15 @@ func (l *Ledger) UpdateJob(ctx context.Context, id string, change func(*Job) err
 		if c := code(err); c != codeWrongLastSeq && c != codeWrongLastSeq2 {
 			return nil, fmt.Errorf("store the change of job %s: %w", id, full(err))
 		}
-		if current, err = l.readJob(ctx, id); err != nil {
+		if current, err = l.ReadJob(ctx, id); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func (l *Ledger) readJob(ctx context.Context, id string) (*Job, error) {
+// ReadJob reads the record of a job from the store: Job may not have heard yet
+// of what another server has just made.
+func (l *Ledger) ReadJob(ctx context.Context, id string) (*Job, error) {
 	e, err := l.jobs.Get(ctx, id)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, fmt.Errorf("job %q: %w", id, ErrNotFound)
@@ -255,12 +264,10 @@ func (l *Ledger) readJob(ctx context.Context, id string) (*Job, error) {
 	return j, nil
 }
 
-// DiscardJob removes what was stored for a job that never got a record.
-func (l *Ledger) DiscardJob(ctx context.Context, j *Job) error {
-	if _, err := l.Job(j.ID); err == nil {
-		return nil // somebody else made it meanwhile
-	}
-	return l.deleteObjects(ctx, ofJob(j.ID))
+// Discard removes what was stored under a prefix for a job that did not come
+// to be.
+func (l *Ledger) Discard(ctx context.Context, prefix string) error {
+	return l.deleteObjects(ctx, under(prefix))
 }
 
 // DeleteJob removes a job and all that it has, the record last: after a crash
@@ -273,7 +280,7 @@ func (l *Ledger) DeleteJob(ctx context.Context, id string) error {
 	if err := l.DeleteResults(ctx, j); err != nil {
 		return err
 	}
-	if err := l.deleteObjects(ctx, ofJob(id)); err != nil {
+	if err := l.deleteObjects(ctx, under(id)); err != nil {
 		return err
 	}
 	if err := l.jobs.Purge(ctx, id, jetstream.PurgeTTL(markerTTL)); err != nil {

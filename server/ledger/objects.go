@@ -154,9 +154,9 @@ func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) e
 	return nil
 }
 
-// ofJob says which objects belong to a job.
-func ofJob(id string) func(string) bool {
-	return func(name string) bool { return strings.HasPrefix(name, id+".") }
+// under says which objects belong to a job, or to one try to make it.
+func under(prefix string) func(string) bool {
+	return func(name string) bool { return strings.HasPrefix(name, prefix+".") }
 }
 
 // PutUpload keeps data that a submitter sent ahead of a job, for a day.
