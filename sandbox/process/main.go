@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -55,6 +57,7 @@ func Main() error {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(heapLimit)
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))) // one of them sees the parent go
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)      // they are for the parent, who decides what becomes of the task
 	requests := make(chan request, 256)
 	in := cbor.NewDecoder(bufio.NewReaderSize(os.Stdin, 64<<10))
 	var first request

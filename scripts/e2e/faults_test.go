@@ -99,6 +99,24 @@ func TestQuorum(t *testing.T) {
 	}
 }
 
+// A signal to the whole group, as a terminal sends it on Ctrl-C, ends a runner in
+// good order: what it computes is finished.
+func TestRunnerInterrupted(t *testing.T) {
+	g := start(t)
+	ada := g.runner("Ada", "--slots", "2")
+	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":8,"work":2000}`)})
+	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent > 1 })
+	for _, pid := range append(childrenOf(t, ada.Process.Pid), ada.Process.Pid) {
+		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, last := exit(t, ada)
+	if status != 0 || last.Totals.Failed > 0 || last.Totals.Accepted < 2 {
+		t.Errorf("%d, %+v", status, last)
+	}
+}
+
 // A runner that is told to end gives its leases back, or finishes them.
 func TestRunnerStopped(t *testing.T) {
 	g := start(t)
