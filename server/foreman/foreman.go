@@ -8,9 +8,12 @@
 package foreman
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,11 +79,20 @@ func (f *Foreman) note(j *ledger.Job) {
 		return
 	}
 	if j.State == "" || j.State.Final() {
+		if f.changed[j.ID] != nil && j.State == ledger.Cancelled { // nobody worked on it yet
+			f.wait.Go(func() { f.dropLog(j) })
+		}
 		delete(f.changed, j.ID)
 		return
 	}
 	f.changed[j.ID] = j
 	f.poke()
+}
+
+func (f *Foreman) dropLog(j *ledger.Job) {
+	if err := f.Ledger.DeleteResults(f.ctx, j); err != nil && f.ctx.Err() == nil {
+		f.Log.Warn("the log of a cancelled job stays until the next start", "job", j.ID, "error", err)
+	}
 }
 
 func (f *Foreman) poke() {
@@ -111,13 +123,8 @@ func (f *Foreman) loop() {
 func (f *Foreman) candidates() (jobs []*ledger.Job) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	room := f.MaxJobs - len(f.active)
-	for _, j := range f.changed {
-		if len(jobs) < room {
-			jobs = append(jobs, j)
-		}
-	}
-	return jobs
+	jobs = slices.SortedFunc(maps.Values(f.changed), func(a, b *ledger.Job) int { return cmp.Compare(a.ID, b.ID) })
+	return jobs[:max(0, min(f.MaxJobs-len(f.active), len(jobs)))]
 }
 
 // adopt takes a job over if nobody owns it.
