@@ -18,32 +18,51 @@ type jobsCommand struct {
 	Limit int    `help:"How many, the newest first." default:"50"`
 }
 
+// pageSize is the most that one request gives.
+const pageSize = 200
+
 // Run lists jobs.
 func (j *jobsCommand) Run(ctx context.Context) error {
 	c, err := j.client()
 	if err != nil {
 		return err
 	}
-	answer, err := c.ListJobsWithResponse(ctx, &client.ListJobsParams{State: client.JobState(j.State), Limit: j.Limit})
+	page, err := j.list(ctx, c)
 	if err != nil {
 		return err
 	}
-	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
-		return err
-	}
 	if j.JSON {
-		return printJSON(answer.JSON200)
+		return printJSON(page)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tSTATE\tTASKS\tCREATED\tTITLE")
-	for _, job := range answer.JSON200.Jobs {
+	for _, job := range page.Jobs {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\n", job.ID, job.State, job.Tasks.Done, job.Tasks.Total,
 			job.Created.Local().Format(time.DateTime), job.Title)
 	}
-	if answer.JSON200.Next != "" {
+	if page.Next != "" {
 		fmt.Fprintln(os.Stderr, "There are more: use --limit.")
 	}
 	return w.Flush()
+}
+
+// list gets as many jobs as are wanted, page by page.
+func (j *jobsCommand) list(ctx context.Context, c *client.ClientWithResponses) (all client.JobPage, err error) {
+	for {
+		answer, err := c.ListJobsWithResponse(ctx, &client.ListJobsParams{
+			State: client.JobState(j.State), Limit: min(j.Limit-len(all.Jobs), pageSize), Cursor: all.Next,
+		})
+		if err != nil {
+			return all, err
+		}
+		if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
+			return all, err
+		}
+		all.Jobs, all.Next = append(all.Jobs, answer.JSON200.Jobs...), answer.JSON200.Next
+		if all.Next == "" || len(all.Jobs) >= j.Limit {
+			return all, nil
+		}
+	}
 }
 
 // one is a command on one job.
@@ -118,7 +137,10 @@ type (
 	pauseCommand  struct{ one }
 	resumeCommand struct{ one }
 	retryCommand  struct{ one }
-	deleteCommand struct{ one }
+	deleteCommand struct {
+		grid
+		ID string `arg:"" help:"The job."`
+	}
 )
 
 // Run cancels a job.
@@ -151,7 +173,8 @@ func (c *deleteCommand) Run(ctx context.Context) error {
 }
 
 type resultCommand struct {
-	one
+	grid
+	ID      string `arg:"" help:"The job."`
 	Partial bool   `help:"Take what there is so far."`
 	Output  string `short:"o" help:"File for the result; stdout by default." placeholder:"FILE"`
 }

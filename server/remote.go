@@ -14,13 +14,18 @@ import (
 	"potluck/client"
 )
 
-// remote is what the commands that talk to a server have in common.
-type remote struct {
+// grid is where the commands that talk to a server find it.
+type grid struct {
 	Server string `help:"URL of the grid." default:"http://127.0.0.1:8080" env:"POTLUCK_SERVER"`
-	JSON   bool   `help:"Print JSON."`
 }
 
-func (r *remote) client() (*client.ClientWithResponses, error) {
+// remote is what the commands have in common that print what they hear.
+type remote struct {
+	grid
+	JSON bool `help:"Print JSON."`
+}
+
+func (r *grid) client() (*client.ClientWithResponses, error) {
 	return client.NewClientWithResponses(strings.TrimSuffix(r.Server, "/") + "/api/v1")
 }
 

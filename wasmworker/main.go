@@ -2,7 +2,7 @@
 
 // Command potluck-worker computes tasks for a grid, headless: on idle machines
 // and in CI. It exits with status 0 when it ended as it was told to, 1 on an
-// error, and 3 when the grid refused it.
+// error, 2 on words that make no sense, and 3 when the grid refused it.
 package main
 
 import (
@@ -53,9 +53,17 @@ func main() {
 		exit(process.Main())
 	}
 	var o options
-	kong.Parse(&o, kong.Name("potluck-worker"), kong.UsageOnError(), kong.Vars{"version": version},
+	kong.Parse(&o, kong.Name("potluck-worker"), kong.UsageOnError(), kong.Exit(usage), kong.Vars{"version": version},
 		kong.Description("Computes tasks for a Potluck grid. SIGINT or SIGTERM ends it in good order; twice ends it at once."))
 	exit(run(o))
+}
+
+// usage ends after the help, or after words on the command line that make no sense.
+func usage(code int) {
+	if code != 0 {
+		code = 2
+	}
+	os.Exit(code)
 }
 
 func exit(err error) {

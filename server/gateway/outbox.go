@@ -55,15 +55,15 @@ func (s *session) writeAll(ctx context.Context) error {
 	}
 }
 
-// maxAcks is how many answers to results go into one message.
-const maxAcks = 4096
+// maxItems is how many answers to results, or revocations, go into one message.
+const maxItems = 4096
 
 // merge takes as many messages from the front as fit into one.
 func merge(waiting []wire.ToWorker) (m wire.ToWorker, rest []wire.ToWorker) {
 	size := 0
 	for i, w := range waiting {
 		size += batchSize(w.Batches)
-		if i > 0 && (size > wire.MaxBatch || len(m.Acks)+len(w.Acks) > maxAcks || m.Welcome != nil) {
+		if i > 0 && (size > wire.MaxBatch || max(len(m.Acks)+len(w.Acks), len(m.Revoked)+len(w.Revoked)) > maxItems || m.Welcome != nil) {
 			return m, waiting[i:]
 		}
 		m.Batches = append(m.Batches, w.Batches...)

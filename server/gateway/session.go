@@ -220,6 +220,7 @@ func (s *session) ping(ctx context.Context) error {
 			}
 			return nil
 		}
+		s.send(wire.ToWorker{}) // a browser's worker does not see pings
 		waiting, cancel := context.WithTimeout(ctx, deadAfter)
 		err := s.conn.Ping(waiting)
 		cancel()

@@ -244,7 +244,7 @@ func (a *Agent) hear(l *link, m wire.ToWorker) {
 	}
 	if m.Drain {
 		l.drained = true
-		if a.unsent == len(a.answers) {
+		if a.unsent == 0 {
 			l.end() // nothing is under way: come back to whoever is there next
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -61,7 +62,13 @@ func greet(ctx context.Context, conn *websocket.Conn, h wire.Hello) error {
 	return err
 }
 
+// deadAfter is how long a connection may be silent: the gateway says something
+// every 30 seconds.
+const deadAfter = 90 * time.Second
+
 func read(ctx context.Context, conn *websocket.Conn) (m wire.ToWorker, err error) {
+	ctx, cancel := context.WithTimeout(ctx, deadAfter)
+	defer cancel()
 	_, data, err := conn.Read(ctx)
 	if err != nil {
 		return m, err
