@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"time"
 
@@ -50,7 +49,6 @@ type Config struct {
 	Engine Engine
 	// Limits at first. Its slots are those of the hello; a share of 0 is all.
 	Limits Limits
-	HTTP   *http.Client
 	// UntilIdle ends the agent when the grid has no work for it.
 	UntilIdle bool
 	// MaxTasks ends it after so many tasks; 0 never.

@@ -219,7 +219,7 @@ func (g *gateway) worker(change func(*Config)) *worker {
 	g.t.Helper()
 	w := &worker{t: g.t, engine: &engine{make(chan *run, 100)}, ended: make(chan error, 1)}
 	c := Config{
-		Server: g.url, Hello: wire.Hello{Secret: make([]byte, 32), Slots: 1}, Engine: w.engine, HTTP: http.DefaultClient,
+		Server: g.url, Hello: wire.Hello{Secret: make([]byte, 32), Slots: 1}, Engine: w.engine,
 		Grace: patience, Log: slog.New(slog.DiscardHandler), Observe: func(e Event) { w.totals = e.Totals },
 	}
 	if change != nil {

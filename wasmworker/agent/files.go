@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -20,16 +18,19 @@ const maxFile = 64 << 20
 // fetchTries is how often a transfer is tried before its task fails.
 const fetchTries = 4
 
+// A request goes over HTTP. transfer, of which each platform has its own, sends
+// it and gives the body of the answer, or an error if that is no success.
+type request struct {
+	method, url string
+	header      map[string]string
+	body        []byte
+}
+
 // fetch gets bytes by path and checks their hash.
 func (a *Agent) fetch(ctx context.Context, path string, hash []byte) (data []byte, err error) {
 	err = a.persist(ctx, func() error {
-		resp, err := a.do(ctx, http.MethodGet, path, nil, nil)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close() //nolint:errcheck // only read
-		if data, err = io.ReadAll(io.LimitReader(resp.Body, maxFile)); err != nil {
-			return err
+		if data, err = transfer(ctx, request{method: "GET", url: a.url(path)}); err != nil {
+			return fmt.Errorf("get %s: %w", path, err)
 		}
 		if sum := sha256.Sum256(data); !bytes.Equal(sum[:], hash) {
 			return fmt.Errorf("%s: the bytes that came have the wrong hash", path)
@@ -43,18 +44,18 @@ func (a *Agent) fetch(ctx context.Context, path string, hash []byte) (data []byt
 func (a *Agent) upload(ctx context.Context, t *task, output []byte) ([]byte, error) {
 	sum := sha256.Sum256(output)
 	path := fmt.Sprintf(wire.OutputPath, t.batch.Job, hex.EncodeToString(sum[:]))
-	header := http.Header{}
-	header.Set(wire.LeaseHeader, hex.EncodeToString(t.lease.ID))
-	header.Set(wire.VolunteerHeader, wire.VolunteerID(a.Hello.Secret))
+	r := request{method: "PUT", url: a.url(path), body: output, header: map[string]string{
+		wire.LeaseHeader:     hex.EncodeToString(t.lease.ID),
+		wire.VolunteerHeader: wire.VolunteerID(a.Hello.Secret),
+	}}
 	err := a.persist(ctx, func() error {
-		resp, err := a.do(ctx, http.MethodPut, path, output, header)
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
+		_, err := transfer(ctx, r)
+		return err
 	})
 	return sum[:], err
 }
+
+func (a *Agent) url(path string) string { return strings.TrimSuffix(a.Server, "/") + path }
 
 // persist tries something a few times, with pauses.
 func (a *Agent) persist(ctx context.Context, try func() error) (err error) {
@@ -69,24 +70,4 @@ func (a *Agent) persist(ctx context.Context, try func() error) (err error) {
 		}
 		pause *= 2
 	}
-}
-
-func (a *Agent) do(ctx context.Context, method, path string, body []byte, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.Server, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	if header != nil {
-		req.Header = header
-	}
-	resp, err := a.HTTP.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 300 {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		_ = resp.Body.Close()
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
-	}
-	return resp, nil
 }

@@ -28,7 +28,7 @@ func (a *Agent) session(ctx context.Context) (greeted bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	url := "ws" + strings.TrimPrefix(strings.TrimSuffix(a.Server, "/"), "http") + wire.SocketPath
-	conn, _, err := websocket.Dial(ctx, url, dialOptions(a.HTTP)) //nolint:bodyclose // the library closes it
+	conn, _, err := websocket.Dial(ctx, url, nil) //nolint:bodyclose // the library closes it
 	if err != nil {
 		return false, fmt.Errorf("connect: %w", err)
 	}

@@ -110,6 +110,7 @@ const minShare = 0.02
 
 // A Status is what an agent is doing.
 type Status struct {
+	Slots     int
 	Connected bool
 	Totals    Totals
 	// Unacknowledged is how many answers the grid has not acknowledged.
@@ -129,7 +130,7 @@ type Running struct {
 }
 
 func (a *Agent) status() Status {
-	s := Status{Connected: a.link != nil, Totals: a.totals, Unacknowledged: len(a.answers)}
+	s := Status{Slots: a.Limits.Slots, Connected: a.link != nil, Totals: a.totals, Unacknowledged: len(a.answers)}
 	for i := range a.slots {
 		slot := &a.slots[i]
 		s.Computing += slot.spent

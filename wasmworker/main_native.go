@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -92,7 +91,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(o.Cache, hello.Slots)
+	engine, err := newEngine(o.Cache)
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func run(o options) error {
 		level = slog.LevelWarn
 	}
 	return agent.New(agent.Config{
-		Server: o.Server, Hello: hello, Engine: engine, HTTP: &http.Client{Timeout: 5 * time.Minute},
+		Server: o.Server, Hello: hello, Engine: engine,
 		UntilIdle: o.UntilIdle, MaxTasks: o.MaxTasks, Grace: o.Grace, Observe: o.observer(),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}).Run(ctx)
@@ -148,13 +147,10 @@ func (o *options) observer() func(agent.Event) {
 	}
 }
 
-// engine computes tasks in executors, one a slot.
-type engine struct {
-	dir  string
-	pool []*sandbox.Executor
-}
+// disk keeps modules in a folder.
+type disk struct{ dir string }
 
-func newEngine(cache string, slots int) (*engine, error) {
+func newEngine(cache string) (*engine, error) {
 	if cache == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
@@ -162,35 +158,30 @@ func newEngine(cache string, slots int) (*engine, error) {
 		}
 		cache = filepath.Join(base, "potluck")
 	}
-	e := &engine{dir: filepath.Join(cache, "modules")}
-	if err := os.MkdirAll(e.dir, 0o700); err != nil {
+	d := disk{filepath.Join(cache, "modules")}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache folder: %w", err)
 	}
-	c := process.Config{Cache: filepath.Join(cache, "code"), Low: true}
-	for range slots {
-		e.pool = append(e.pool, sandbox.NewExecutor(c.Spawn))
-	}
-	return e, nil
+	return &engine{shelf: d, spawn: process.Config{Cache: filepath.Join(cache, "code"), Low: true}.Spawn}, nil
 }
 
-func (e *engine) module(hash string) sandbox.Module {
-	return sandbox.Module{ID: sandbox.ID(hash), Path: filepath.Join(e.dir, hash+".wasm")}
+func (d disk) module(hash string) sandbox.Module {
+	return sandbox.Module{ID: sandbox.ID(hash), Path: filepath.Join(d.dir, hash+".wasm")}
 }
 
-// Load lays the module on disk and compiles it once; the executors take the
-// machine code from the cache.
-func (e *engine) Load(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error {
-	m := e.module(hash)
-	if data, err := os.ReadFile(m.Path); err != nil || sandbox.Hash(data) != m.ID {
-		data, err := fetch(ctx)
-		if err != nil {
-			return err
-		}
-		if err := writeFile(m.Path, data); err != nil {
-			return fmt.Errorf("keep a module: %w", err)
-		}
+func (d disk) put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error {
+	m := d.module(hash)
+	if data, err := os.ReadFile(m.Path); err == nil && sandbox.Hash(data) == m.ID {
+		return nil
 	}
-	return e.pool[0].Load(m)
+	data, err := fetch(ctx)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(m.Path, data); err != nil {
+		return fmt.Errorf("keep a module: %w", err)
+	}
+	return nil
 }
 
 // writeFile replaces a file as a whole: another worker may be reading it.
@@ -207,24 +198,4 @@ func writeFile(path string, data []byte) error {
 		_ = os.Remove(f.Name())
 	}
 	return err
-}
-
-// Start queues a task in the executor of a slot.
-func (e *engine) Start(slot int, t agent.Task, done func(agent.Outcome)) (stop func()) {
-	return e.pool[slot].Submit(sandbox.Task{
-		Module: e.module(t.Module), Args: t.Args, Input: t.Input, Time: t.Time, Output: t.Output,
-	}, func(o sandbox.Outcome) {
-		out := agent.Outcome{Output: o.Output, Took: o.Took}
-		if o.Failure != nil {
-			out.Failure = &wire.Failure{Kind: string(o.Failure.Kind), Message: o.Failure.Message, Stderr: o.Stderr}
-		}
-		done(out)
-	})
-}
-
-// Close kills the executors.
-func (e *engine) Close() {
-	for _, x := range e.pool {
-		x.Close()
-	}
 }
