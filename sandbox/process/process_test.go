@@ -73,6 +73,18 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestProbes demands that both engines answer every call of WASI alike.
+func TestProbes(t *testing.T) {
+	x, slow := start(t, Config{}), start(t, engines["interpreter"])
+	for _, p := range wasmtest.Probes() {
+		task := sandbox.Task{Module: publish(t, p.Module), Input: []byte("some input")}
+		one, two := runTask(x, task), runTask(slow, task)
+		if !bytes.Equal(one.Output, two.Output) || (one.Failure == nil) != (two.Failure == nil) {
+			t.Errorf("%s: %x, %v; %x, %v", p.Name, one.Output, one.Failure, two.Output, two.Failure)
+		}
+	}
+}
+
 func TestRandomIsSeededByModuleStageAndInput(t *testing.T) {
 	x, slow := start(t, Config{}), start(t, engines["interpreter"])
 	m, other := publish(t, wasmtest.Random(64)), publish(t, wasmtest.Random(65))

@@ -46,11 +46,13 @@ const (
 	imports // their number; the module's own functions come after
 )
 
-var imported = []struct {
+type function struct {
 	name    string
 	params  []byte
 	results []byte
-}{
+}
+
+var imported = []function{
 	{"fd_read", []byte{i32, i32, i32, i32}, []byte{i32}},
 	{"fd_write", []byte{i32, i32, i32, i32}, []byte{i32}},
 	{"proc_exit", []byte{i32}, nil},
@@ -173,23 +175,22 @@ func Floats() []byte {
 
 // Import imports one function of another module, and does nothing with it.
 func Import(module, name string) []byte {
-	return assemble(1, module, name, []byte{opEnd})
+	return assemble(1, module, []function{{name: name}}, []byte{opEnd})
 }
 
 // Module assembles a command with so many pages of memory whose _start has the
 // given code: bytes, ints and byte slices.
 func Module(pages int, code ...any) []byte {
-	return assemble(pages, "", "", append(cat(code...), opEnd))
+	return assemble(pages, wasi, imported, append(cat(code...), opEnd))
 }
 
-func assemble(pages int, module, name string, code []byte) []byte {
+const wasi = "wasi_snapshot_preview1"
+
+func assemble(pages int, module string, from []function, code []byte) []byte {
 	types, imps := [][]byte{{0x60, 0, 0}}, [][]byte(nil)
-	for i, f := range imported {
+	for i, f := range from {
 		types = append(types, cat(0x60, vector(f.params), vector(f.results)))
-		imps = append(imps, cat(text("wasi_snapshot_preview1"), text(f.name), 0, i+1))
-	}
-	if module != "" { // in the place of the last one, so that the indexes hold
-		imps[len(imps)-1] = cat(text(module), text(name), 0, len(imps))
+		imps = append(imps, cat(text(module), text(f.name), 0, i+1))
 	}
 	out := []byte("\x00asm\x01\x00\x00\x00")
 	for _, s := range []struct {
@@ -200,7 +201,7 @@ func assemble(pages int, module, name string, code []byte) []byte {
 		{2, vectors(imps)},
 		{3, []byte{1, 0}},
 		{5, cat(1, 0, uleb(pages))},
-		{7, vectors([][]byte{cat(text("memory"), 2, 0), cat(text("_start"), 0, imports)})},
+		{7, vectors([][]byte{cat(text("memory"), 2, 0), cat(text("_start"), 0, len(from))})},
 		{10, vectors([][]byte{vector(append([]byte{0}, code...))})},
 	} {
 		out = append(append(out, s.id), vector(s.body)...)
@@ -222,8 +223,10 @@ func write() []byte {
 }
 
 // vec makes the vector point at the start of the buffer.
-func vec(n int) []byte {
-	return cat(c(vecAt), c(buffer), opStore, 2, 0, c(vecLen), c(n), opStore, 2, 0)
+func vec(n int) []byte { return vecTo(buffer, n) }
+
+func vecTo(at, n int) []byte {
+	return cat(c(vecAt), c(at), opStore, 2, 0, c(vecLen), c(n), opStore, 2, 0)
 }
 
 func put(at int, s string) []byte {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"potluck/sandbox/process"
 	"potluck/scripts/localgrid"
 )
 
@@ -26,6 +27,12 @@ var bin, cache string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if process.IsExecutor() {
+		if err := process.Main(); err != nil {
+			panic(err)
+		}
+		return 0
+	}
 	if files, _ := filepath.Glob("../../web/dist/assets/agent-*.wasm"); len(files) == 0 {
 		fmt.Fprintln(os.Stderr, "the pages were never built: make web does it")
 		return 1

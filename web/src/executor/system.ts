@@ -40,6 +40,7 @@ export class System {
   /** What the program imports. */
   imports(): WebAssembly.Imports {
     const refuse = () => wasi.ERRNO_BADF;
+    const open = (file: number, otherwise: number) => (this.#isOpen(file) ? otherwise : wasi.ERRNO_BADF);
     const own: WebAssembly.ModuleImports = {
       args_sizes_get: (count: number, size: number) => this.#argumentSizes(count, size),
       clock_time_get: (id: number, _: bigint, at: number) => this.#readClock(id, at),
@@ -48,6 +49,10 @@ export class System {
       poll_oneoff: (...args: [number, number, number, number]) => this.#poll(...args),
       sched_yield: () => wasi.ERRNO_SUCCESS,
       proc_raise: () => wasi.ERRNO_NOSYS,
+      fd_fdstat_set_rights: () => wasi.ERRNO_NOSYS,
+      fd_prestat_dir_name: (file: number) => open(file, wasi.ERRNO_NAMETOOLONG),
+      fd_renumber: (from: number) => open(from, wasi.ERRNO_NOTSUP),
+      path_symlink: (_at: number, _size: number, file: number) => open(file, wasi.ERRNO_NOTDIR),
       sock_accept: refuse,
       sock_recv: refuse,
       sock_send: refuse,
@@ -106,6 +111,8 @@ export class System {
   #poll(from: number, to: number, count: number, ready: number): number {
     if (count === 0) return wasi.ERRNO_INVAL;
     const memory = this.#memory;
+    new Uint8Array(memory.buffer, to, count * eventSize).fill(0);
+    memory.setUint32(ready, count, true);
     const acknowledged: Subscription[] = [];
     const reads: Subscription[] = [];
     let timeout = noTimeout;
@@ -125,9 +132,7 @@ export class System {
       }
     }
     if (reads.length === 0) this.#sleep(timeout);
-    new Uint8Array(memory.buffer, to, count * eventSize).fill(0);
     [...acknowledged, ...reads].forEach((s, i) => writeEvent(memory, to + i * eventSize, s));
-    memory.setUint32(ready, count, true);
     return wasi.ERRNO_SUCCESS;
   }
 
