@@ -27,7 +27,7 @@ type batch struct {
 }
 
 // taskWork is the steps, times sites, of a task: about a second.
-const taskWork = 12_000_000
+const taskWork = 8_000_000
 
 func main() {
 	mapreduce.Main(mapreduce.Program[params, batch, part]{

@@ -14,7 +14,7 @@ type Tick struct {
 	Label string
 }
 
-// Ticks are round numbers from low to high, about so many.
+// Ticks are round numbers from low to high, about so many or somewhat more.
 func Ticks(low, high float64, about int) (ticks []Tick) {
 	if !(high > low) {
 		return nil

@@ -13,18 +13,17 @@ import (
 // which today's weather is known, of which each member has its own.
 
 const (
-	jetWidth  = 4.5e5 // half-width of the jet, m
-	weather   = 15.0  // typical height of today's waves, m
-	waves     = 12    // the shortest wave of a disturbance fits so often
-	stripe    = 9e5   // disturbances lie within this distance of the jet, m
-	forAll    = math.MaxUint64
-	tallyings = 2 // a cosine's mean square is 1/2
+	jetWidth = 4.5e5          // half-width of the jet, m
+	today    = 15.0           // typical height of today's waves, m
+	waves    = 12             // the shortest wave of a disturbance fits so often into the channel
+	stripe   = 9e5            // a disturbance lies about so near to the jet, m
+	forAll   = math.MaxUint64 // the stream of random numbers that makes today's weather
 )
 
 // begin sets the initial state of a member.
 func (m *model) begin(p params, member int) {
 	m.jet(p.Jet)
-	m.disturb(p.Seed, forAll, weather)
+	m.disturb(p.Seed, forAll, today)
 	m.disturb(p.Seed, uint64(member), p.Perturbation)
 	m.now.h.wrap()
 	m.now.u.wrap()
@@ -40,7 +39,7 @@ func (m *model) jet(strongest float64) {
 	heights := make([]float64, m.rows)
 	mean := 0.0
 	for j := range m.rows {
-		if j > 0 { // Simpson's rule across one cell would be overdone: the midpoint is the corner
+		if j > 0 { // by the midpoint rule: from cell to cell, the corner is in the middle
 			heights[j] = heights[j-1] - m.d*m.f[j]*wind(float64(j)*m.d)/gravity
 		}
 		mean += heights[j] / float64(m.rows)
@@ -63,7 +62,7 @@ func (m *model) disturb(seed, stream uint64, size float64) {
 	all := make([]wave, waves)
 	for k := range all {
 		all[k] = wave{
-			size:   size * r.NormFloat64() * math.Sqrt(tallyings/float64(waves)),
+			size:   size * r.NormFloat64() * math.Sqrt(2.0/waves), // a cosine's mean square is 1/2
 			number: 2 * math.Pi / length * float64(k+1),
 			phase:  2 * math.Pi * r.Float64(),
 			centre: width/2 + stripe/2*r.NormFloat64(),

@@ -36,7 +36,7 @@ func main() {
 		Name: "weather", Title: "Ensemble forecast",
 		Summary:  "Computes the weather of a small atmosphere many times, each time from a slightly different beginning, and draws what is likely and how sure that is.",
 		Result:   "image/png",
-		Defaults: params{Members: 40, Batch: 1, Columns: 96, Days: 6, Perturbation: 2, Jet: 50, Seed: 1},
+		Defaults: params{Members: 30, Batch: 1, Columns: 96, Days: 6, Perturbation: 2, Jet: 50, Seed: 1},
 		Examples: []params{
 			{Members: 100, Batch: 1, Columns: 128, Days: 7, Perturbation: 0.5, Jet: 50, Seed: 3},
 			{Members: 20, Batch: 2, Columns: 64, Days: 10, Perturbation: 1, Jet: 60, Seed: 2},

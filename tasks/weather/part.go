@@ -31,15 +31,14 @@ const (
 
 var errFailed = errors.New("the model has left the range of what air can do")
 
-// join adds two parts. The first of the two may be nothing yet.
+// join adds two parts, of which either may be nothing yet.
 func join(a, b part) (part, error) {
-	if a.members == 0 || b.members == 0 {
-		if a.members == 0 {
-			return b, nil
-		}
+	switch {
+	case a.members == 0:
+		return b, nil
+	case b.members == 0:
 		return a, nil
-	}
-	if len(a.height) != len(b.height) {
+	case len(a.height) != len(b.height):
 		return a, errors.New("two parts are of different grids")
 	}
 	return part{
