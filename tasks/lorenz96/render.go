@@ -102,7 +102,7 @@ func (d *drawing) heading() error {
 }
 
 // strip is a panel with places across and days up, later ones higher.
-func (d *drawing) strip(x int, title string) (*picture.Axes, error) {
+func (d *drawing) strip(x int, title, foot string) (*picture.Axes, error) {
 	a := &picture.Axes{
 		Canvas: d.Canvas, Box: image.Rect(x, top, x+270, bottom),
 		Low: [2]float64{0, 0}, High: [2]float64{float64(d.Sites), twinUnits * daysPerUnit},
@@ -111,7 +111,7 @@ func (d *drawing) strip(x int, title string) (*picture.Axes, error) {
 	if err := a.Frame(title, picture.Ticks(0, float64(d.Sites), 4), picture.Ticks(0, twinUnits*daysPerUnit, 8), false); err != nil {
 		return a, err
 	}
-	return a, d.Write(a.Box.Min.X+a.Box.Dx()/2, bottom+50, picture.Small, picture.Centre, picture.Faint, "sites; days upwards")
+	return a, d.Write(a.Box.Min.X+a.Box.Dx()/2, bottom+50, picture.Small, picture.Centre, picture.Faint, foot)
 }
 
 // sites takes one of the two kinds of lists out of twins.
@@ -130,7 +130,7 @@ func (d *drawing) sites(kind int, unit float64) (f picture.Field, ok bool) {
 }
 
 func (d *drawing) trajectory() error {
-	a, err := d.strip(72, "Weather by site and day")
+	a, err := d.strip(72, "Weather by site and day", "sites; days upwards")
 	f, ok := d.sites(0, perValue)
 	if err != nil || !ok {
 		return err
@@ -141,7 +141,7 @@ func (d *drawing) trajectory() error {
 }
 
 func (d *drawing) difference() error {
-	a, err := d.strip(72+400, "Its twin: how far off")
+	a, err := d.strip(72+400, "How far off its twin is", fmt.Sprintf("it began 10⁻⁶ off at site %d", d.Sites/2))
 	f, ok := d.sites(1, perDecade)
 	if err != nil || !ok {
 		return err
@@ -181,7 +181,7 @@ func (d *drawing) funnel() error {
 // histogram draws how the exponents of the starts are distributed, and how
 // exactly their mean is known.
 func (d *drawing) histogram() error {
-	spread := max(4*d.deviation, 1e-3)
+	spread := max(4*d.deviation, 0.02)
 	counts, most := d.bins(spread)
 	a := &picture.Axes{
 		Canvas: d.Canvas, Box: image.Rect(right, 540, pictureWidth-50, bottom),
@@ -221,5 +221,5 @@ func (d *drawing) bins(spread float64) (counts []float64, most float64) {
 		at := (v - d.mean + spread) / (2 * spread) * float64(len(counts))
 		counts[max(0, min(int(at), len(counts)-1))]++
 	}
-	return counts, max(1, slices.Max(counts))
+	return counts, max(4, slices.Max(counts))
 }

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"potluck/tasks/mapreduce"
@@ -18,7 +19,7 @@ type params struct {
 	Members      int     `json:"members" title:"Members" doc:"How many forecasts are computed. The spread of 20 is a rough one, that of 100 a good one." min:"1" max:"2000"`
 	Batch        int     `json:"batch" title:"Members per task" doc:"How many members a volunteer computes at a time." min:"1" max:"20"`
 	Columns      int     `json:"columns" title:"Columns" doc:"Columns of the grid; there are half as many rows. Twice as many take 8 times as long." min:"32" max:"256"`
-	Days         int     `json:"days" title:"Days" doc:"How far ahead to look. After a week the members have little left in common." min:"1" max:"15"`
+	Days         int     `json:"days" title:"Days" doc:"How far ahead to look. The further, the less the members have in common." min:"1" max:"15"`
 	Perturbation float64 `json:"perturbation" title:"Perturbation" doc:"How well today's weather is known: the typical error of the heights that the members begin with, in metres." min:"0" max:"20"`
 	Jet          float64 `json:"jet" title:"Jet" doc:"The strongest wind at the beginning, in metres a second. The stronger, the sooner it breaks." min:"20" max:"80"`
 	Seed         uint64  `json:"seed" title:"Seed" doc:"Another seed gives other weather." min:"0"`
@@ -38,14 +39,26 @@ func main() {
 		Result:   "image/png",
 		Defaults: params{Members: 30, Batch: 1, Columns: 96, Days: 6, Perturbation: 2, Jet: 50, Seed: 1},
 		Examples: []params{
-			{Members: 100, Batch: 1, Columns: 128, Days: 7, Perturbation: 0.5, Jet: 50, Seed: 3},
-			{Members: 20, Batch: 2, Columns: 64, Days: 10, Perturbation: 1, Jet: 60, Seed: 2},
+			{Members: 100, Batch: 1, Columns: 128, Days: 7, Perturbation: 3, Jet: 50, Seed: 3},
+			{Members: 20, Batch: 2, Columns: 64, Days: 10, Perturbation: 4, Jet: 60, Seed: 2},
 		},
+		Check:  check,
 		Split:  split,
 		Map:    forecast,
 		Reduce: join,
 		Render: render,
 	})
+}
+
+// mostWork bounds a task, in columns³ (the cells of the grid times the steps in
+// a day grow so) times days times members: some 20 s, where the default takes 1.5.
+const mostWork = 64_000_000
+
+func check(p params) error {
+	if p.Columns*p.Columns*p.Columns*p.Days*p.Batch > mostWork {
+		return errors.New("a task would take too long: fewer members per task, columns or days, please")
+	}
+	return nil
 }
 
 func split(p params) (batches []batch, _ error) {

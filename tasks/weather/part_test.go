@@ -76,6 +76,18 @@ func TestSumsFit(t *testing.T) {
 	}
 }
 
+// A task that no volunteer would finish in time is refused.
+func TestCheck(t *testing.T) {
+	big := params{Members: 1, Batch: 1, Columns: 256, Days: 3}
+	if err := check(big); err != nil {
+		t.Error(err)
+	}
+	big.Batch = 2
+	if check(big) == nil {
+		t.Error("a task of a minute is let through")
+	}
+}
+
 // A forecast is the same bytes however its members are dealt out.
 func TestGroupingDoesNotMatter(t *testing.T) {
 	var first []byte
