@@ -7,7 +7,7 @@ SHELL := bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 PROGRAMS := $(patsubst tasks/%/main.go,%,$(wildcard tasks/*/main.go))
-SDK      := go.mod $(wildcard contract/*.go tasks/mapreduce/*.go)
+SDK      := go.mod $(wildcard contract/*.go tasks/mapreduce/*.go tasks/picture/*.go)
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 LINT      = $$(go tool -n -modfile=scripts/lint.mod golangci-lint)
 
@@ -78,7 +78,8 @@ clean: ## remove what was built
 .PHONY: programs
 programs: $(PROGRAMS:%=tasks/bin/%.json) # the built-in programs, to be embedded
 
-tasks/bin/%.wasm: tasks/%/main.go $(SDK)
+.SECONDEXPANSION: # a program is made of all files of its folder
+tasks/bin/%.wasm: $$(wildcard tasks/$$*/*.go) $(SDK)
 	GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -ldflags '-s -w' -o $@ ./tasks/$*
 
 tasks/bin/%.json: tasks/bin/%.wasm

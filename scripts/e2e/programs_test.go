@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"potluck/scripts/truth"
+	"potluck/tasks/picture"
 )
 
 // local runs a whole job with potluck run.
@@ -182,4 +183,30 @@ func iterate(n uint64) uint64 {
 		a, c = a*a, (a+1)*c
 	}
 	return x
+}
+
+// A forecast is the same picture, whichever members are computed together. What
+// it rests on is tested in tasks/weather.
+func TestWeather(t *testing.T) {
+	const p = `{"members":5,"columns":32,"days":1,"batch":%d}`
+	one, three := local(t, "weather", fmt.Sprintf(p, 1), ""), local(t, "weather", fmt.Sprintf(p, 3), "")
+	if !bytes.Equal(one, three) {
+		t.Error("three members at a time give another picture")
+	}
+	if text := picture.Description(one); text != "Ensemble forecast for day 1, from 5 of 5 members." {
+		t.Errorf("the picture is described as %q", text)
+	}
+}
+
+// The exponent is the published one.
+func TestLorenz96(t *testing.T) {
+	text := picture.Description(local(t, "lorenz96", `{"starts":60}`, ""))
+	_, value, _ := strings.Cut(text, "F = 8: ")
+	var exponent, stderr float64
+	if _, err := fmt.Sscanf(value, "%f ± %f", &exponent, &stderr); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	if math.Abs(exponent-1.68) > 0.03 || stderr > 0.015 {
+		t.Errorf("the exponent is %g ± %g; 1.68 is published", exponent, stderr)
+	}
 }
