@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"potluck/sandbox"
 	"potluck/server/dispatch"
 	"potluck/server/schedule"
 	"potluck/wire"
@@ -173,8 +174,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	var hash []byte
 	if f := answer.Failure; f != nil {
 		e.Kind, e.Reason = schedule.Failure, reason(f)
-		sum := sha256.Sum256([]byte(f.Kind + "\x00" + f.Message))
-		hash = sum[:]
+		hash = way(f)
 		a.noteFailure(r.Person, answer)
 	} else if hash = answer.Hash; hash == nil {
 		sum := sha256.Sum256(answer.Output)
@@ -194,6 +194,17 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	}
 	a.react(ctx, effects)
 	return v, acc, nil
+}
+
+// way stands for the way in which a task failed, the same from all engines: each
+// has words of its own for a trap.
+func way(f *wire.Failure) []byte {
+	text := f.Kind
+	if f.Kind == string(sandbox.Exit) {
+		text += "\x00" + f.Message // with the code
+	}
+	sum := sha256.Sum256([]byte(text))
+	return sum[:]
 }
 
 func reason(f *wire.Failure) string {
