@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: build
-build: programs ## build bin/potluck and bin/potluck-worker, both static
+build: programs web ## build bin/potluck and bin/potluck-worker, both static
 	$(GO_BUILD) -o bin/potluck ./server
 	$(GO_BUILD) -o bin/potluck-worker ./wasmworker
 
@@ -24,13 +24,17 @@ build: programs ## build bin/potluck and bin/potluck-worker, both static
 run: build ## build everything and serve a grid on http://127.0.0.1:8080
 	bin/potluck serve
 
+.PHONY: web
+web: web/dist/index.html ## build the pages and the browser's worker, to be embedded
+
 .PHONY: demo
 demo: build ## run the main job end to end on a grid of its own, and show it
 	go run ./scripts/demo
 
 .PHONY: test
-test: programs generated lint ## check everything: what CI runs
-	scripts/install.sh gcc
+test: programs web generated lint ## check everything: what CI runs
+	scripts/install.sh gcc chromium firefox-esr
+	cd web && npm test
 	go test -race -shuffle=on -timeout 12m ./...
 
 .PHONY: bench
@@ -40,20 +44,22 @@ bench: build ## measure speed and memory, beside floors measured in the same run
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser for a minute
-	@for target in contract:FuzzRecords contract:FuzzManifest wire:FuzzFromWorker wire:FuzzToWorker; do \
+	@for target in contract:FuzzRecords contract:FuzzManifest wire:FuzzFromWorker wire:FuzzToWorker sandbox:FuzzPublish; do \
 		echo "$$target"; go test "./$${target%:*}" -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 1m; \
 	done
 
 .PHONY: lint
-lint: programs ## look for mistakes, natively and as the browser's worker is built
+lint: programs web/node_modules/.package-lock.json ## look for mistakes, natively and as the browser's worker is built
+	cd web && npm run check
 	@go vet ./... && go fix -omitzero=false -diff ./...
 	$(LINT) run ./...
-	GOOS=js GOARCH=wasm $(LINT) run ./wasmworker/agent/... ./wire/...
+	GOOS=js GOARCH=wasm $(LINT) run ./wasmworker/... ./wire/...
 	GOOS=windows go vet ./... && GOOS=darwin GOARCH=arm64 go vet ./...
 
 .PHONY: fmt
 fmt: ## format the code
 	$(LINT) fmt ./...
+	cd web && npm run format
 
 .PHONY: generate
 generate: ## write the API's stubs and client anew from its description
@@ -64,7 +70,7 @@ generated: generate # what is generated must be what was committed
 	git diff --exit-code -- server/api client
 
 .PHONY: release
-release: programs ## build for Linux, macOS and Windows on amd64 and arm64
+release: programs web ## build for Linux, macOS and Windows on amd64 and arm64
 	@for os in linux darwin windows; do for arch in amd64 arm64; do \
 		ext=$$([ $$os = windows ] && echo .exe || true); echo "release/potluck_$${os}_$$arch"; \
 		GOOS=$$os GOARCH=$$arch $(GO_BUILD) -o "release/potluck_$${os}_$$arch$$ext" ./server; \
@@ -73,7 +79,7 @@ release: programs ## build for Linux, macOS and Windows on amd64 and arm64
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin release tasks/bin/*.wasm tasks/bin/*.json
+	rm -rf bin release tasks/bin/*.wasm tasks/bin/*.json web/generated web/dist/*
 
 .PHONY: programs
 programs: $(PROGRAMS:%=tasks/bin/%.json) # the built-in programs, to be embedded
@@ -86,3 +92,17 @@ tasks/bin/%.json: tasks/bin/%.wasm
 	go run ./tasks/$* describe > $@
 
 .PRECIOUS: tasks/bin/%.wasm
+
+# The browser's worker is the same program as potluck-worker, for another platform.
+web/generated/agent.wasm: go.mod $(shell find wasmworker wire sandbox contract -name '*.go' ! -name '*_test.go')
+	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags '-s -w' -o $@ ./wasmworker
+
+web/generated/wasm_exec.js: $(shell go env GOROOT)/lib/wasm/wasm_exec.js
+	mkdir -p web/generated && cp $< $@
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci
+
+web/dist/index.html: web/node_modules/.package-lock.json web/generated/agent.wasm web/generated/wasm_exec.js server/api/openapi.yaml \
+		$(shell find web/src web/public web/build -type f ! -name '*.gen.ts') $(wildcard web/*.ts web/*.js web/*.html docs/*.md docs/images/* tasks/*/picture.svg)
+	cd web && npm run build
