@@ -40,7 +40,7 @@ test: programs web generated lint ## check everything: what CI runs
 .PHONY: bench
 bench: build ## measure speed and memory, beside floors measured in the same run
 	go run ./scripts/bench
-	go test -run '^$$' -bench . -benchtime 0.5s ./server/schedule ./server/ledger ./sandbox
+	go test -run '^$$' -bench . -benchtime 0.5s ./server/schedule ./server/ledger ./sandbox/process
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser for a minute
