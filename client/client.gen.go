@@ -251,6 +251,16 @@ type JobPage struct {
 // JobState `done`, `failed` and `cancelled` are final; `retry` sets a failed job running again.
 type JobState string
 
+// List defines model for List.
+type List struct {
+	// Jobs All of them.
+	Jobs int `json:"jobs"`
+
+	// Newest Id of the newest.
+	Newest  string `json:"newest,omitempty,omitzero"`
+	Running int    `json:"running"`
+}
+
 // Module defines model for Module.
 type Module struct {
 	// Bytes Size of the published module.

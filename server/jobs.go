@@ -14,8 +14,9 @@ import (
 
 type jobsCommand struct {
 	remote
-	State string `help:"Only jobs in this state: running, paused, done, failed or cancelled."`
-	Limit int    `help:"How many, the newest first." default:"50"`
+	State  string `help:"Only jobs in this state: running, paused, done, failed or cancelled."`
+	Search string `help:"Only jobs with this in their title, program or id." placeholder:"TEXT"`
+	Limit  int    `help:"How many, the newest first." default:"50"`
 }
 
 // Run lists jobs.
@@ -24,7 +25,7 @@ func (j *jobsCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.ListJobsWithResponse(ctx, &client.ListJobsParams{State: client.JobState(j.State), Limit: j.Limit})
+	answer, err := c.ListJobsWithResponse(ctx, &client.ListJobsParams{State: client.JobState(j.State), Q: j.Search, Limit: j.Limit})
 	if err != nil {
 		return err
 	}
