@@ -33,6 +33,7 @@ type item[T any] struct {
 type made[T any] struct {
 	value T
 	err   error
+	cheap bool // it took no work: who asks next may as well make it again
 	bytes int
 	at    time.Time // zero: never
 }
@@ -50,7 +51,9 @@ func (c *cache[T]) get(ctx context.Context, job string, build func(before made[T
 	}
 	if time.Since(i.made.at) > freshFor {
 		now := build(i.made)
-		now.at = time.Now()
+		if now.at = time.Now(); now.cheap {
+			now.at = time.Time{}
+		}
 		c.put(i, now)
 	}
 	return i.made.value, i.made.err

@@ -107,9 +107,15 @@ func (a *API) try(ctx context.Context, d *draft, input []byte, p *Preview) {
 	if ctx.Err() != nil {
 		return // all executors are busy
 	}
+	p.tried(o, a.TaskTime)
+}
+
+// tried notes what became of the task that was tried. That it ran too long is
+// its failure only if it would be one on a worker.
+func (p *Preview) tried(o sandbox.Outcome, limit time.Duration) {
 	stopped := o.Failure != nil && o.Failure.Kind == sandbox.Time
 	p.TaskSeconds, p.Complete = o.Took.Seconds(), !stopped
-	if o.Failure != nil && (!stopped || a.TaskTime <= trialTime) {
+	if o.Failure != nil && (!stopped || limit <= trialTime) {
 		p.Failure = o.Err().Error()
 	}
 }

@@ -59,16 +59,15 @@ func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
 	ctx, cancel := context.WithTimeout(a.ctx, time.Minute)
 	defer cancel()
 	p, err := a.askProgress(ctx, id)
-	if err == nil && p.Done == 0 {
-		err = refuse(http.StatusConflict, "no task of the job is done yet: there is nothing to make a result of")
-	}
-	if err == nil && before.value.done == p.Done && before.err == nil {
+	switch {
+	case err != nil:
+		return made[partial]{err: err, cheap: true}
+	case p.Done == 0:
+		return made[partial]{err: refuse(http.StatusConflict, "no task of the job is done yet: there is nothing to make a result of"), cheap: true}
+	case p.Done == before.value.done:
 		return before
 	}
-	var data []byte
-	if err == nil {
-		data, err = a.foremen.Query(ctx, id, dispatch.Query{Want: dispatch.WantPartial})
-	}
+	data, err := a.foremen.Query(ctx, id, dispatch.Query{Want: dispatch.WantPartial})
 	if err != nil {
 		return made[partial]{err: fmt.Errorf("make what there is so far: %w", err)}
 	}

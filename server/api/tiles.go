@@ -52,7 +52,7 @@ func (a *API) makeTiles(id string) (now made[dispatch.Tiles]) {
 	if err == nil {
 		err = dispatch.Decode(data, &now.value)
 	}
-	now.err, now.bytes = err, 4*4*len(now.value.Done)
+	now.err, now.cheap, now.bytes = err, err != nil, 4*4*len(now.value.Done)
 	return now
 }
 
