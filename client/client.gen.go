@@ -89,6 +89,51 @@ func (e JobState) Valid() bool {
 	}
 }
 
+// Defines values for TaskState.
+const (
+	TaskStateComputing TaskState = "computing"
+	TaskStateDone      TaskState = "done"
+	TaskStateVoting    TaskState = "voting"
+	TaskStateWaiting   TaskState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the TaskState enum.
+func (e TaskState) Valid() bool {
+	switch e {
+	case TaskStateComputing:
+		return true
+	case TaskStateDone:
+		return true
+	case TaskStateVoting:
+		return true
+	case TaskStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VoterState.
+const (
+	VoterStateAnswered  VoterState = "answered"
+	VoterStateComputing VoterState = "computing"
+	VoterStateFailed    VoterState = "failed"
+)
+
+// Valid indicates whether the value is a known member of the VoterState enum.
+func (e VoterState) Valid() bool {
+	switch e {
+	case VoterStateAnswered:
+		return true
+	case VoterStateComputing:
+		return true
+	case VoterStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
 
@@ -110,6 +155,9 @@ type FieldProblem struct {
 
 // Grid defines model for Grid.
 type Grid struct {
+	// Incidents The last failures and wrong results of running jobs, the newest first, at most 20.
+	Incidents []Incident `json:"incidents,omitempty,omitzero"`
+
 	// Jobs Running ones.
 	Jobs int `json:"jobs"`
 
@@ -127,6 +175,16 @@ type Grid struct {
 	// Waiting Tasks that could be lent now.
 	Waiting int `json:"waiting"`
 	Workers int `json:"workers"`
+}
+
+// Incident defines model for Incident.
+type Incident struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Job    string    `json:"job"`
+	Reason string    `json:"reason"`
+	Task   int       `json:"task"`
+	Title  string    `json:"title"`
 }
 
 // Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
@@ -193,6 +251,16 @@ type JobPage struct {
 // JobState `done`, `failed` and `cancelled` are final; `retry` sets a failed job running again.
 type JobState string
 
+// List defines model for List.
+type List struct {
+	// Jobs All of them.
+	Jobs int `json:"jobs"`
+
+	// Newest Id of the newest.
+	Newest  string `json:"newest,omitempty,omitzero"`
+	Running int    `json:"running"`
+}
+
 // Module defines model for Module.
 type Module struct {
 	// Bytes Size of the published module.
@@ -231,6 +299,22 @@ type NewJob struct {
 	Title   string `json:"title,omitempty,omitzero"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	// Bytes Of all inputs together.
+	Bytes int64 `json:"bytes"`
+
+	// Complete Whether the task that was tried came to an end.
+	Complete bool `json:"complete"`
+
+	// Failure Why the task that was tried failed, if it did.
+	Failure string `json:"failure,omitempty,omitzero"`
+
+	// TaskSeconds Computing time of the task that was tried; what it had when it was stopped if it is not complete.
+	TaskSeconds float64 `json:"task_seconds,omitempty,omitzero"`
+	Tasks       int     `json:"tasks"`
+}
+
 // Problem RFC 9457.
 type Problem struct {
 	Detail    string         `json:"detail,omitempty,omitzero"`
@@ -259,6 +343,16 @@ type Program struct {
 	Title      string `json:"title"`
 }
 
+// Sample defines model for Sample.
+type Sample struct {
+	At             time.Time `json:"at"`
+	Lent           int       `json:"lent"`
+	Slots          int       `json:"slots"`
+	TasksPerSecond float64   `json:"tasks_per_second"`
+	Waiting        int       `json:"waiting"`
+	Workers        int       `json:"workers"`
+}
+
 // Standing defines model for Standing.
 type Standing struct {
 	Name string `json:"name"`
@@ -273,17 +367,28 @@ type Standing struct {
 
 // Task defines model for Task.
 type Task struct {
-	Accepted time.Time `json:"accepted"`
+	Accepted time.Time `json:"accepted,omitempty,omitzero"`
 
 	// Bytes Size of the output.
 	Bytes int `json:"bytes"`
 
-	// Hash SHA-256 of the output.
-	Hash string    `json:"hash"`
-	Lent time.Time `json:"lent"`
-	Task int       `json:"task"`
+	// Dissents Results that were not the accepted one.
+	Dissents int `json:"dissents"`
 
-	// Volunteers Those whose results were counted.
+	// Hash SHA-256 of the output.
+	Hash string `json:"hash"`
+
+	// Lent First time.
+	Lent time.Time `json:"lent,omitempty,omitzero"`
+
+	// State `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
+	State TaskState `json:"state"`
+	Task  int       `json:"task"`
+
+	// Tries Volunteers that it was lent to.
+	Tries int `json:"tries"`
+
+	// Volunteers Those whose results were counted; of a task that is not done, those who have to do with it.
 	Volunteers []Voter `json:"volunteers"`
 }
 
@@ -293,6 +398,9 @@ type TaskPage struct {
 	Next  string `json:"next,omitempty,omitzero"`
 	Tasks []Task `json:"tasks"`
 }
+
+// TaskState `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
+type TaskState string
 
 // Tasks defines model for Tasks.
 type Tasks struct {
@@ -310,6 +418,24 @@ type Tasks struct {
 	Waiting int `json:"waiting"`
 }
 
+// Tiles defines model for Tiles.
+type Tiles struct {
+	// Done By tile: tasks that are done.
+	Done []int `json:"done"`
+
+	// Failed By tile: tasks that failed somewhere and are not done yet.
+	Failed []int `json:"failed"`
+
+	// Lent By tile: tasks being computed.
+	Lent []int `json:"lent"`
+
+	// Size Tasks a tile; the last one may have fewer.
+	Size int `json:"size"`
+
+	// Voting By tile: tasks with a result that waits for others to agree, and that nobody computes now.
+	Voting []int `json:"voting"`
+}
+
 // Upload defines model for Upload.
 type Upload struct {
 	Bytes int64  `json:"bytes"`
@@ -323,7 +449,13 @@ type Voter struct {
 	// Ms Milliseconds of computing.
 	Ms   int64  `json:"ms"`
 	Name string `json:"name,omitempty,omitzero"`
+
+	// State What he has to do with a task that is not done; absent when it is.
+	State VoterState `json:"state,omitempty,omitzero"`
 }
+
+// VoterState What he has to do with a task that is not done; absent when it is.
+type VoterState string
 
 // Worker defines model for Worker.
 type Worker struct {
@@ -345,9 +477,20 @@ type JobID = string
 // ModuleID defines model for ModuleID.
 type ModuleID = string
 
+// WatchParams defines parameters for Watch.
+type WatchParams struct {
+	// Job Ids of jobs, at most 200.
+	Job  []string `form:"job,omitempty" json:"job,omitempty,omitzero"`
+	Grid bool     `form:"grid,omitempty" json:"grid,omitempty,omitzero"`
+	List bool     `form:"list,omitempty" json:"list,omitempty,omitzero"`
+}
+
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
 	State JobState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Q Only jobs whose title, program or id has this in it; case does not matter.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
 	// Cursor From the page before.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
@@ -368,8 +511,15 @@ type GetResultParams struct {
 
 // ListTasksParams defines parameters for ListTasks.
 type ListTasksParams struct {
+	// All In a JSON page, also the tasks that are not done: every task has an entry.
+	All    bool   `form:"all,omitempty" json:"all,omitempty,omitzero"`
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  int    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// GetTilesParams defines parameters for GetTiles.
+type GetTilesParams struct {
+	Count int `form:"count,omitempty" json:"count,omitempty,omitzero"`
 }
 
 // GetLeaderboardParams defines parameters for GetLeaderboard.
@@ -381,6 +531,9 @@ type GetLeaderboardParams struct {
 
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = NewJob
+
+// PreviewJobJSONRequestBody defines body for PreviewJob for application/json ContentType.
+type PreviewJobJSONRequestBody = NewJob
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -456,6 +609,17 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// Watch Several things as they go on, in one stream of server-sent events.
+	//
+	// One stream is enough for a page. Events: `job` with a whole job, for each one asked for;
+	// `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
+	// state. All of them come at first, then each when it changes. Ids grow; a client that sends
+	// the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
+	// seconds.
+	//
+	// Corresponds with GET /events (the `Watch` operationId).
+	Watch(ctx context.Context, params *WatchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetGrid The grid in numbers, sampled once a second.
 	//
 	// Corresponds with GET /grid (the `GetGrid` operationId).
@@ -465,6 +629,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /grid/events (the `WatchGrid` operationId).
 	WatchGrid(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetHistory The grid's numbers of the last ten minutes, every second, the oldest first.
+	//
+	// Corresponds with GET /grid/history (the `GetHistory` operationId).
+	GetHistory(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateInputWithBody Send text or data ahead of a job.
 	//
@@ -497,6 +666,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /jobs (the `CreateJob` operationId).
 	CreateJob(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewJobWithBody What a job would be, without submitting it.
+	//
+	// The job is checked and split as it would be, and one task from its middle is computed by the
+	// server, for at most ten seconds. Nothing is stored.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+	PreviewJobWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewJob What a job would be, without submitting it.
+	//
+	// The job is checked and split as it would be, and one task from its middle is computed by the
+	// server, for at most ten seconds. Nothing is stored.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+	PreviewJob(ctx context.Context, body PreviewJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteJob Delete a job that has ended, and all that it has.
 	//
@@ -531,6 +720,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /jobs/{id}/tasks (the `ListTasks` operationId).
 	ListTasks(ctx context.Context, id JobID, params *ListTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTiles The state of all tasks at a glance.
+	//
+	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
+	// Made at most once a second for however many ask.
+	//
+	// Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
+	GetTiles(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ChangeJob Cancel, pause, resume or retry a job.
 	//
@@ -568,6 +765,27 @@ type ClientInterface interface {
 	ListWorkers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// Watch Several things as they go on, in one stream of server-sent events.
+//
+// One stream is enough for a page. Events: `job` with a whole job, for each one asked for;
+// `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
+// state. All of them come at first, then each when it changes. Ids grow; a client that sends
+// the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
+// seconds.
+//
+// Corresponds with GET /events (the `Watch` operationId).
+func (c *Client) Watch(ctx context.Context, params *WatchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWatchRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetGrid The grid in numbers, sampled once a second.
 //
 // Corresponds with GET /grid (the `GetGrid` operationId).
@@ -588,6 +806,21 @@ func (c *Client) GetGrid(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Corresponds with GET /grid/events (the `WatchGrid` operationId).
 func (c *Client) WatchGrid(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewWatchGridRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetHistory The grid's numbers of the last ten minutes, every second, the oldest first.
+//
+// Corresponds with GET /grid/history (the `GetHistory` operationId).
+func (c *Client) GetHistory(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetHistoryRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -660,6 +893,46 @@ func (c *Client) CreateJobWithBody(ctx context.Context, params *CreateJobParams,
 // Corresponds with POST /jobs (the `CreateJob` operationId).
 func (c *Client) CreateJob(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateJobRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewJobWithBody What a job would be, without submitting it.
+//
+// The job is checked and split as it would be, and one task from its middle is computed by the
+// server, for at most ten seconds. Nothing is stored.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+func (c *Client) PreviewJobWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewJobRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewJob What a job would be, without submitting it.
+//
+// The job is checked and split as it would be, and one task from its middle is computed by the
+// server, for at most ten seconds. Nothing is stored.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+func (c *Client) PreviewJob(ctx context.Context, body PreviewJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewJobRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -744,6 +1017,24 @@ func (c *Client) GetResult(ctx context.Context, id JobID, params *GetResultParam
 // Corresponds with GET /jobs/{id}/tasks (the `ListTasks` operationId).
 func (c *Client) ListTasks(ctx context.Context, id JobID, params *ListTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTasksRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTiles The state of all tasks at a glance.
+//
+// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
+// Made at most once a second for however many ask.
+//
+// Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
+func (c *Client) GetTiles(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTilesRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -849,6 +1140,76 @@ func (c *Client) ListWorkers(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
+// NewWatchRequest constructs an http.Request for the Watch method
+func NewWatchRequest(server string, params *WatchParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Job != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "job", params.Job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "grid", params.Grid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "list", params.List, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetGridRequest constructs an http.Request for the GetGrid method
 func NewGetGridRequest(server string) (*http.Request, error) {
 	var err error
@@ -886,6 +1247,33 @@ func NewWatchGridRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/grid/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetHistoryRequest constructs an http.Request for the GetHistory method
+func NewGetHistoryRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/grid/history")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -961,6 +1349,14 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 		var rawQueryFragments []string
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "q", params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -1047,6 +1443,46 @@ func NewCreateJobRequestWithBody(server string, params *CreateJobParams, content
 		req.Header.Set("Idempotency-Key", headerParam0)
 
 	}
+
+	return req, nil
+}
+
+// NewPreviewJobRequest calls the generic PreviewJob builder with application/json body
+func NewPreviewJobRequest(server string, body PreviewJobJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewJobRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPreviewJobRequestWithBody constructs an http.Request for the PreviewJob method, with any body, and a specified content type
+func NewPreviewJobRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/preview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -1245,6 +1681,14 @@ func NewListTasksRequest(server string, id JobID, params *ListTasksParams) (*htt
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "all", params.All, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -1254,6 +1698,63 @@ func NewListTasksRequest(server string, id JobID, params *ListTasksParams) (*htt
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTilesRequest constructs an http.Request for the GetTiles method
+func NewGetTilesRequest(server string, id JobID, params *GetTilesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/tiles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -1535,6 +2036,19 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// WatchWithResponse Several things as they go on, in one stream of server-sent events.
+	//
+	// One stream is enough for a page. Events: `job` with a whole job, for each one asked for;
+	// `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
+	// state. All of them come at first, then each when it changes. Ids grow; a client that sends
+	// the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
+	// seconds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /events (the `Watch` operationId).
+	WatchWithResponse(ctx context.Context, params *WatchParams, reqEditors ...RequestEditorFn) (*WatchResponse, error)
+
 	// GetGridWithResponse The grid in numbers, sampled once a second.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -1548,6 +2062,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /grid/events (the `WatchGrid` operationId).
 	WatchGridWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*WatchGridResponse, error)
+
+	// GetHistoryWithResponse The grid's numbers of the last ten minutes, every second, the oldest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /grid/history (the `GetHistory` operationId).
+	GetHistoryWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHistoryResponse, error)
 
 	// CreateInputWithBodyWithResponse Send text or data ahead of a job.
 	//
@@ -1582,6 +2103,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /jobs (the `CreateJob` operationId).
 	CreateJobWithResponse(ctx context.Context, params *CreateJobParams, body CreateJobJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateJobResponse, error)
+
+	// PreviewJobWithBodyWithResponse What a job would be, without submitting it.
+	//
+	// The job is checked and split as it would be, and one task from its middle is computed by the
+	// server, for at most ten seconds. Nothing is stored.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+	PreviewJobWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewJobResponse, error)
+
+	// PreviewJobWithResponse What a job would be, without submitting it.
+	//
+	// The job is checked and split as it would be, and one task from its middle is computed by the
+	// server, for at most ten seconds. Nothing is stored.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+	PreviewJobWithResponse(ctx context.Context, body PreviewJobJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewJobResponse, error)
 
 	// DeleteJobWithResponse Delete a job that has ended, and all that it has.
 	//
@@ -1627,6 +2168,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /jobs/{id}/tasks (the `ListTasks` operationId).
 	ListTasksWithResponse(ctx context.Context, id JobID, params *ListTasksParams, reqEditors ...RequestEditorFn) (*ListTasksResponse, error)
 
+	// GetTilesWithResponse The state of all tasks at a glance.
+	//
+	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
+	// Made at most once a second for however many ask.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
+	GetTilesWithResponse(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*GetTilesResponse, error)
+
 	// ChangeJobWithResponse Cancel, pause, resume or retry a job.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -1671,6 +2222,47 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /workers (the `ListWorkers` operationId).
 	ListWorkersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListWorkersResponse, error)
+}
+
+type WatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WatchResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type GetGridResponse struct {
@@ -1756,6 +2348,54 @@ func (r WatchGridResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r WatchGridResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Sample
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetHistoryResponse) GetJSON200() *[]Sample {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetHistoryResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetHistoryResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1907,6 +2547,54 @@ func (r CreateJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PreviewJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preview
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewJobResponse) GetJSON200() *Preview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewJobResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewJobResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2126,6 +2814,54 @@ func (r ListTasksResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListTasksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTilesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Tiles
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTilesResponse) GetJSON200() *Tiles {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTilesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTilesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTilesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTilesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTilesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2427,6 +3163,25 @@ func (r ListWorkersResponse) ContentType() string {
 	return ""
 }
 
+// WatchWithResponse Several things as they go on, in one stream of server-sent events.
+//
+// One stream is enough for a page. Events: `job` with a whole job, for each one asked for;
+// `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
+// state. All of them come at first, then each when it changes. Ids grow; a client that sends
+// the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
+// seconds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /events (the `Watch` operationId).
+func (c *ClientWithResponses) WatchWithResponse(ctx context.Context, params *WatchParams, reqEditors ...RequestEditorFn) (*WatchResponse, error) {
+	rsp, err := c.Watch(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWatchResponse(rsp)
+}
+
 // GetGridWithResponse The grid in numbers, sampled once a second.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2451,6 +3206,19 @@ func (c *ClientWithResponses) WatchGridWithResponse(ctx context.Context, reqEdit
 		return nil, err
 	}
 	return ParseWatchGridResponse(rsp)
+}
+
+// GetHistoryWithResponse The grid's numbers of the last ten minutes, every second, the oldest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /grid/history (the `GetHistory` operationId).
+func (c *ClientWithResponses) GetHistoryWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHistoryResponse, error) {
+	rsp, err := c.GetHistory(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetHistoryResponse(rsp)
 }
 
 // CreateInputWithBodyWithResponse Send text or data ahead of a job.
@@ -2509,6 +3277,38 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseCreateJobResponse(rsp)
+}
+
+// PreviewJobWithBodyWithResponse What a job would be, without submitting it.
+//
+// The job is checked and split as it would be, and one task from its middle is computed by the
+// server, for at most ten seconds. Nothing is stored.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+func (c *ClientWithResponses) PreviewJobWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewJobResponse, error) {
+	rsp, err := c.PreviewJobWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewJobResponse(rsp)
+}
+
+// PreviewJobWithResponse What a job would be, without submitting it.
+//
+// The job is checked and split as it would be, and one task from its middle is computed by the
+// server, for at most ten seconds. Nothing is stored.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /jobs/preview (the `PreviewJob` operationId).
+func (c *ClientWithResponses) PreviewJobWithResponse(ctx context.Context, body PreviewJobJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewJobResponse, error) {
+	rsp, err := c.PreviewJob(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewJobResponse(rsp)
 }
 
 // DeleteJobWithResponse Delete a job that has ended, and all that it has.
@@ -2583,6 +3383,22 @@ func (c *ClientWithResponses) ListTasksWithResponse(ctx context.Context, id JobI
 		return nil, err
 	}
 	return ParseListTasksResponse(rsp)
+}
+
+// GetTilesWithResponse The state of all tasks at a glance.
+//
+// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
+// Made at most once a second for however many ask.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
+func (c *ClientWithResponses) GetTilesWithResponse(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*GetTilesResponse, error) {
+	rsp, err := c.GetTiles(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTilesResponse(rsp)
 }
 
 // ChangeJobWithResponse Cancel, pause, resume or retry a job.
@@ -2666,6 +3482,32 @@ func (c *ClientWithResponses) ListWorkersWithResponse(ctx context.Context, reqEd
 	return ParseListWorkersResponse(rsp)
 }
 
+// ParseWatchResponse parses an HTTP response from a WatchWithResponse call
+func ParseWatchResponse(rsp *http.Response) (*WatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetGridResponse parses an HTTP response from a GetGridWithResponse call
 func ParseGetGridResponse(rsp *http.Response) (*GetGridResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2713,6 +3555,39 @@ func ParseWatchGridResponse(rsp *http.Response) (*WatchGridResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetHistoryResponse parses an HTTP response from a GetHistoryWithResponse call
+func ParseGetHistoryResponse(rsp *http.Response) (*GetHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Sample
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2832,6 +3707,39 @@ func ParseCreateJobResponse(rsp *http.Response) (*CreateJobResponse, error) {
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePreviewJobResponse parses an HTTP response from a PreviewJobWithResponse call
+func ParsePreviewJobResponse(rsp *http.Response) (*PreviewJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -2981,6 +3889,39 @@ func ParseListTasksResponse(rsp *http.Response) (*ListTasksResponse, error) {
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/csv) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTilesResponse parses an HTTP response from a GetTilesWithResponse call
+func ParseGetTilesResponse(rsp *http.Response) (*GetTilesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTilesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Tiles
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
 
 	}
 

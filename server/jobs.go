@@ -14,8 +14,9 @@ import (
 
 type jobsCommand struct {
 	remote
-	State string `help:"Only jobs in this state: running, paused, done, failed or cancelled."`
-	Limit int    `help:"How many, the newest first." default:"50"`
+	State  string `help:"Only jobs in this state: running, paused, done, failed or cancelled."`
+	Search string `help:"Only jobs with this in their title, program or id." placeholder:"TEXT"`
+	Limit  int    `help:"How many, the newest first." default:"50"`
 }
 
 // pageSize is the most that one request gives.
@@ -50,7 +51,7 @@ func (j *jobsCommand) Run(ctx context.Context) error {
 func (j *jobsCommand) list(ctx context.Context, c *client.ClientWithResponses) (all client.JobPage, err error) {
 	for {
 		answer, err := c.ListJobsWithResponse(ctx, &client.ListJobsParams{
-			State: client.JobState(j.State), Limit: min(j.Limit-len(all.Jobs), pageSize), Cursor: all.Next,
+			State: client.JobState(j.State), Q: j.Search, Limit: min(j.Limit-len(all.Jobs), pageSize), Cursor: all.Next,
 		})
 		if err != nil {
 			return all, err

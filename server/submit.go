@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"text/tabwriter"
+	"time"
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
@@ -66,6 +68,7 @@ type submitCommand struct {
 	Priority float64 `help:"A job of twice the priority gets twice the workers." default:"1"`
 	Title    string  `help:"What to call the job."`
 	Key      string  `help:"Idempotency key: the same command again gives the same job."`
+	Preview  bool    `help:"Submit nothing; say what the job would be."`
 	Wait     bool    `help:"Wait for the job to end and fetch its result."`
 	Quiet    bool    `short:"q" help:"Show no progress."`
 }
@@ -79,6 +82,9 @@ func (s *submitCommand) Run(ctx context.Context) error {
 	wanted, err := s.wanted(ctx, c)
 	if err != nil {
 		return err
+	}
+	if s.Preview {
+		return s.preview(ctx, c, wanted)
 	}
 	answer, err := c.CreateJobWithResponse(ctx, &client.CreateJobParams{IdempotencyKey: s.Key}, wanted)
 	if err != nil {
@@ -96,6 +102,40 @@ func (s *submitCommand) Run(ctx context.Context) error {
 		return nil
 	}
 	return s.await(ctx, c, created)
+}
+
+// preview prints what the job would be.
+func (s *submitCommand) preview(ctx context.Context, c *client.ClientWithResponses, wanted client.NewJob) error {
+	answer, err := c.PreviewJobWithResponse(ctx, wanted)
+	if err != nil {
+		return fmt.Errorf("reach the grid at %s: %w", s.Server, err)
+	}
+	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	if s.JSON {
+		return printJSON(answer.JSON200)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "tasks\t%d\n", answer.JSON200.Tasks)
+	fmt.Fprintf(w, "inputs\t%d bytes\n", answer.JSON200.Bytes)
+	fmt.Fprintf(w, "a task\t%s\n", tried(answer.JSON200))
+	return w.Flush()
+}
+
+// tried says how it went with the task that was tried.
+func tried(p *client.Preview) string {
+	took := time.Duration(p.TaskSeconds * float64(time.Second)).Round(time.Microsecond)
+	switch {
+	case p.Failure != "":
+		return "failed: " + p.Failure
+	case p.Complete:
+		all := time.Duration(p.TaskSeconds * float64(p.Tasks) * float64(time.Second)).Round(time.Millisecond)
+		return fmt.Sprintf("takes %s of computing; all of them about %s if they are alike", took, all)
+	case took > 0:
+		return fmt.Sprintf("takes more than %s of computing", took)
+	}
+	return "was not tried: the server is busy"
 }
 
 // await follows a job to its end and fetches its result.

@@ -85,6 +85,51 @@ func (e JobState) Valid() bool {
 	}
 }
 
+// Defines values for TaskState.
+const (
+	TaskStateComputing TaskState = "computing"
+	TaskStateDone      TaskState = "done"
+	TaskStateVoting    TaskState = "voting"
+	TaskStateWaiting   TaskState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the TaskState enum.
+func (e TaskState) Valid() bool {
+	switch e {
+	case TaskStateComputing:
+		return true
+	case TaskStateDone:
+		return true
+	case TaskStateVoting:
+		return true
+	case TaskStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VoterState.
+const (
+	VoterStateAnswered  VoterState = "answered"
+	VoterStateComputing VoterState = "computing"
+	VoterStateFailed    VoterState = "failed"
+)
+
+// Valid indicates whether the value is a known member of the VoterState enum.
+func (e VoterState) Valid() bool {
+	switch e {
+	case VoterStateAnswered:
+		return true
+	case VoterStateComputing:
+		return true
+	case VoterStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
 
@@ -106,6 +151,9 @@ type FieldProblem struct {
 
 // Grid defines model for Grid.
 type Grid struct {
+	// Incidents The last failures and wrong results of running jobs, the newest first, at most 20.
+	Incidents []Incident `json:"incidents,omitempty,omitzero"`
+
 	// Jobs Running ones.
 	Jobs int `json:"jobs"`
 
@@ -123,6 +171,16 @@ type Grid struct {
 	// Waiting Tasks that could be lent now.
 	Waiting int `json:"waiting"`
 	Workers int `json:"workers"`
+}
+
+// Incident defines model for Incident.
+type Incident struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Job    string    `json:"job"`
+	Reason string    `json:"reason"`
+	Task   int       `json:"task"`
+	Title  string    `json:"title"`
 }
 
 // Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
@@ -189,6 +247,16 @@ type JobPage struct {
 // JobState `done`, `failed` and `cancelled` are final; `retry` sets a failed job running again.
 type JobState string
 
+// List defines model for List.
+type List struct {
+	// Jobs All of them.
+	Jobs int `json:"jobs"`
+
+	// Newest Id of the newest.
+	Newest  string `json:"newest,omitempty,omitzero"`
+	Running int    `json:"running"`
+}
+
 // Module defines model for Module.
 type Module struct {
 	// Bytes Size of the published module.
@@ -227,6 +295,22 @@ type NewJob struct {
 	Title   string `json:"title,omitempty,omitzero"`
 }
 
+// Preview defines model for Preview.
+type Preview struct {
+	// Bytes Of all inputs together.
+	Bytes int64 `json:"bytes"`
+
+	// Complete Whether the task that was tried came to an end.
+	Complete bool `json:"complete"`
+
+	// Failure Why the task that was tried failed, if it did.
+	Failure string `json:"failure,omitempty,omitzero"`
+
+	// TaskSeconds Computing time of the task that was tried; what it had when it was stopped if it is not complete.
+	TaskSeconds float64 `json:"task_seconds,omitempty,omitzero"`
+	Tasks       int     `json:"tasks"`
+}
+
 // Problem RFC 9457.
 type Problem struct {
 	Detail    string         `json:"detail,omitempty,omitzero"`
@@ -255,6 +339,16 @@ type Program struct {
 	Title      string `json:"title"`
 }
 
+// Sample defines model for Sample.
+type Sample struct {
+	At             time.Time `json:"at"`
+	Lent           int       `json:"lent"`
+	Slots          int       `json:"slots"`
+	TasksPerSecond float64   `json:"tasks_per_second"`
+	Waiting        int       `json:"waiting"`
+	Workers        int       `json:"workers"`
+}
+
 // Standing defines model for Standing.
 type Standing struct {
 	Name string `json:"name"`
@@ -269,17 +363,28 @@ type Standing struct {
 
 // Task defines model for Task.
 type Task struct {
-	Accepted time.Time `json:"accepted"`
+	Accepted time.Time `json:"accepted,omitempty,omitzero"`
 
 	// Bytes Size of the output.
 	Bytes int `json:"bytes"`
 
-	// Hash SHA-256 of the output.
-	Hash string    `json:"hash"`
-	Lent time.Time `json:"lent"`
-	Task int       `json:"task"`
+	// Dissents Results that were not the accepted one.
+	Dissents int `json:"dissents"`
 
-	// Volunteers Those whose results were counted.
+	// Hash SHA-256 of the output.
+	Hash string `json:"hash"`
+
+	// Lent First time.
+	Lent time.Time `json:"lent,omitempty,omitzero"`
+
+	// State `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
+	State TaskState `json:"state"`
+	Task  int       `json:"task"`
+
+	// Tries Volunteers that it was lent to.
+	Tries int `json:"tries"`
+
+	// Volunteers Those whose results were counted; of a task that is not done, those who have to do with it.
 	Volunteers []Voter `json:"volunteers"`
 }
 
@@ -289,6 +394,9 @@ type TaskPage struct {
 	Next  string `json:"next,omitempty,omitzero"`
 	Tasks []Task `json:"tasks"`
 }
+
+// TaskState `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
+type TaskState string
 
 // Tasks defines model for Tasks.
 type Tasks struct {
@@ -306,6 +414,24 @@ type Tasks struct {
 	Waiting int `json:"waiting"`
 }
 
+// Tiles defines model for Tiles.
+type Tiles struct {
+	// Done By tile: tasks that are done.
+	Done []int `json:"done"`
+
+	// Failed By tile: tasks that failed somewhere and are not done yet.
+	Failed []int `json:"failed"`
+
+	// Lent By tile: tasks being computed.
+	Lent []int `json:"lent"`
+
+	// Size Tasks a tile; the last one may have fewer.
+	Size int `json:"size"`
+
+	// Voting By tile: tasks with a result that waits for others to agree, and that nobody computes now.
+	Voting []int `json:"voting"`
+}
+
 // Upload defines model for Upload.
 type Upload struct {
 	Bytes int64  `json:"bytes"`
@@ -319,7 +445,13 @@ type Voter struct {
 	// Ms Milliseconds of computing.
 	Ms   int64  `json:"ms"`
 	Name string `json:"name,omitempty,omitzero"`
+
+	// State What he has to do with a task that is not done; absent when it is.
+	State VoterState `json:"state,omitempty,omitzero"`
 }
+
+// VoterState What he has to do with a task that is not done; absent when it is.
+type VoterState string
 
 // Worker defines model for Worker.
 type Worker struct {
@@ -341,9 +473,20 @@ type JobID = string
 // ModuleID defines model for ModuleID.
 type ModuleID = string
 
+// WatchParams defines parameters for Watch.
+type WatchParams struct {
+	// Job Ids of jobs, at most 200.
+	Job  []string `form:"job,omitempty" json:"job,omitempty,omitzero"`
+	Grid bool     `form:"grid,omitempty" json:"grid,omitempty,omitzero"`
+	List bool     `form:"list,omitempty" json:"list,omitempty,omitzero"`
+}
+
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
 	State JobState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Q Only jobs whose title, program or id has this in it; case does not matter.
+	Q string `form:"q,omitempty" json:"q,omitempty,omitzero"`
 
 	// Cursor From the page before.
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
@@ -364,8 +507,15 @@ type GetResultParams struct {
 
 // ListTasksParams defines parameters for ListTasks.
 type ListTasksParams struct {
+	// All In a JSON page, also the tasks that are not done: every task has an entry.
+	All    bool   `form:"all,omitempty" json:"all,omitempty,omitzero"`
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  int    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// GetTilesParams defines parameters for GetTiles.
+type GetTilesParams struct {
+	Count int `form:"count,omitempty" json:"count,omitempty,omitzero"`
 }
 
 // GetLeaderboardParams defines parameters for GetLeaderboard.
@@ -378,14 +528,23 @@ type GetLeaderboardParams struct {
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = NewJob
 
+// PreviewJobJSONRequestBody defines body for PreviewJob for application/json ContentType.
+type PreviewJobJSONRequestBody = NewJob
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// Watch Several things as they go on, in one stream of server-sent events.
+	// (GET /events)
+	Watch(ctx echo.Context, params WatchParams) error
 	// GetGrid The grid in numbers, sampled once a second.
 	// (GET /grid)
 	GetGrid(ctx echo.Context) error
 	// WatchGrid The grid in numbers, as server-sent events named `grid`.
 	// (GET /grid/events)
 	WatchGrid(ctx echo.Context) error
+	// GetHistory The grid's numbers of the last ten minutes, every second, the oldest first.
+	// (GET /grid/history)
+	GetHistory(ctx echo.Context) error
 	// CreateInput Send text or data ahead of a job.
 	// (POST /inputs)
 	CreateInput(ctx echo.Context) error
@@ -395,6 +554,9 @@ type ServerInterface interface {
 	// CreateJob Submit a job.
 	// (POST /jobs)
 	CreateJob(ctx echo.Context, params CreateJobParams) error
+	// PreviewJob What a job would be, without submitting it.
+	// (POST /jobs/preview)
+	PreviewJob(ctx echo.Context) error
 	// DeleteJob Delete a job that has ended, and all that it has.
 	// (DELETE /jobs/{id})
 	DeleteJob(ctx echo.Context, id JobID) error
@@ -410,6 +572,9 @@ type ServerInterface interface {
 	// ListTasks Who computed what.
 	// (GET /jobs/{id}/tasks)
 	ListTasks(ctx echo.Context, id JobID, params ListTasksParams) error
+	// GetTiles The state of all tasks at a glance.
+	// (GET /jobs/{id}/tiles)
+	GetTiles(ctx echo.Context, id JobID, params GetTilesParams) error
 	// ChangeJob Cancel, pause, resume or retry a job.
 	// (POST /jobs/{id}/{action})
 	ChangeJob(ctx echo.Context, id JobID, action JobAction) error
@@ -435,6 +600,38 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
+// Watch converts echo context to params.
+func (w *ServerInterfaceWrapper) Watch(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WatchParams
+	// ------------- Optional query parameter "job" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "job", ctx.QueryParams(), &params.Job, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job: %s", err))
+	}
+
+	// ------------- Optional query parameter "grid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "grid", ctx.QueryParams(), &params.Grid, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter grid: %s", err))
+	}
+
+	// ------------- Optional query parameter "list" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "list", ctx.QueryParams(), &params.List, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter list: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Watch(ctx, params)
+	return err
+}
+
 // GetGrid converts echo context to params.
 func (w *ServerInterfaceWrapper) GetGrid(ctx echo.Context) error {
 	var err error
@@ -450,6 +647,15 @@ func (w *ServerInterfaceWrapper) WatchGrid(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.WatchGrid(ctx)
+	return err
+}
+
+// GetHistory converts echo context to params.
+func (w *ServerInterfaceWrapper) GetHistory(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetHistory(ctx)
 	return err
 }
 
@@ -473,6 +679,13 @@ func (w *ServerInterfaceWrapper) ListJobs(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -520,6 +733,15 @@ func (w *ServerInterfaceWrapper) CreateJob(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateJob(ctx, params)
+	return err
+}
+
+// PreviewJob converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewJob(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewJob(ctx)
 	return err
 }
 
@@ -609,6 +831,13 @@ func (w *ServerInterfaceWrapper) ListTasks(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListTasksParams
+	// ------------- Optional query parameter "all" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "all", ctx.QueryParams(), &params.All, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter all: %s", err))
+	}
+
 	// ------------- Optional query parameter "cursor" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -625,6 +854,31 @@ func (w *ServerInterfaceWrapper) ListTasks(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListTasks(ctx, id, params)
+	return err
+}
+
+// GetTiles converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTiles(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTilesParams
+	// ------------- Optional query parameter "count" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "count", ctx.QueryParams(), &params.Count, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter count: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTiles(ctx, id, params)
 	return err
 }
 
@@ -773,12 +1027,16 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/inputs", wrapper.CreateInput, options.OperationMiddlewares["createInput"]...)
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.POST(options.BaseURL+"/jobs", wrapper.CreateJob, options.OperationMiddlewares["createJob"]...)
+	router.POST(options.BaseURL+"/jobs/preview", wrapper.PreviewJob, options.OperationMiddlewares["previewJob"]...)
 	router.DELETE(options.BaseURL+"/jobs/:id", wrapper.DeleteJob, options.OperationMiddlewares["deleteJob"]...)
 	router.GET(options.BaseURL+"/jobs/:id", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
 	router.POST(options.BaseURL+"/jobs/:id/:action", wrapper.ChangeJob, options.OperationMiddlewares["changeJob"]...)
 	router.GET(options.BaseURL+"/jobs/:id/tasks", wrapper.ListTasks, options.OperationMiddlewares["listTasks"]...)
+	router.GET(options.BaseURL+"/jobs/:id/tiles", wrapper.GetTiles, options.OperationMiddlewares["getTiles"]...)
 	router.GET(options.BaseURL+"/jobs/:id/result", wrapper.GetResult, options.OperationMiddlewares["getResult"]...)
 	router.GET(options.BaseURL+"/jobs/:id/events", wrapper.WatchJob, options.OperationMiddlewares["watchJob"]...)
+	router.GET(options.BaseURL+"/events", wrapper.Watch, options.OperationMiddlewares["watch"]...)
+	router.GET(options.BaseURL+"/grid/history", wrapper.GetHistory, options.OperationMiddlewares["getHistory"]...)
 	router.GET(options.BaseURL+"/grid", wrapper.GetGrid, options.OperationMiddlewares["getGrid"]...)
 	router.GET(options.BaseURL+"/grid/events", wrapper.WatchGrid, options.OperationMiddlewares["watchGrid"]...)
 	router.GET(options.BaseURL+"/workers", wrapper.ListWorkers, options.OperationMiddlewares["listWorkers"]...)

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -29,9 +30,14 @@ type Config struct {
 	Pool    *sandbox.Pool
 	// Workers lists the connections of this server.
 	Workers func() []Worker
-	// Scratch is a folder for results while they are sent.
+	// Scratch is a folder for results while they are sent, and for inputs while
+	// they are looked at.
 	Scratch string
-	Log     *slog.Logger
+	// TaskTime and TaskOutput are what a worker allows a task: how long it may
+	// compute, and how many bytes it may write.
+	TaskTime   time.Duration
+	TaskOutput int
+	Log        *slog.Logger
 }
 
 // An API serves the API.
@@ -40,14 +46,19 @@ type API struct {
 	foremen dispatch.Client
 	hub     *hub
 	sub     *nats.Subscription
-	stop    chan struct{}
+	ctx     context.Context //nolint:containedctx // the API's own life, ended by Close
+	cancel  context.CancelFunc
 	wait    sync.WaitGroup
+
+	partials cache[partial]
+	tiles    cache[dispatch.Tiles]
+	trial    chan struct{} // full while a task is tried for a preview
 }
 
 // New starts the API.
 func New(c Config) (*API, error) {
-	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, stop: make(chan struct{})}
-	a.hub = newHub()
+	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, hub: newHub(), trial: make(chan struct{}, 1)}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
 	c.Ledger.Watch(a.hub.record)
 	var err error
 	a.sub, err = c.Ledger.Conn().Subscribe(dispatch.SubjectProgress, func(m *nats.Msg) {
@@ -57,6 +68,7 @@ func New(c Config) (*API, error) {
 		}
 	})
 	if err != nil {
+		a.cancel()
 		return nil, err
 	}
 	a.wait.Go(a.sample)
@@ -73,7 +85,7 @@ func (a *API) Register(e *echo.Echo) {
 
 // Close ends the streams.
 func (a *API) Close() {
-	close(a.stop)
+	a.cancel()
 	_ = a.sub.Unsubscribe() // it ends with the connection
 	a.wait.Wait()
 }
@@ -88,7 +100,7 @@ func (a *API) sample() {
 		a.hub.sample(a.Workers())
 		select {
 		case <-tick.C:
-		case <-a.stop:
+		case <-a.ctx.Done():
 			return
 		}
 	}

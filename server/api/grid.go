@@ -45,6 +45,11 @@ func (a *API) GetGrid(c echo.Context) error {
 	return c.JSON(http.StatusOK, a.hub.grid())
 }
 
+// GetHistory gives the last samples.
+func (a *API) GetHistory(c echo.Context) error {
+	return c.JSON(http.StatusOK, a.hub.samples())
+}
+
 // ListWorkers lists the connections of this server.
 func (a *API) ListWorkers(c echo.Context) error {
 	return c.JSON(http.StatusOK, a.Workers())
@@ -52,7 +57,7 @@ func (a *API) ListWorkers(c echo.Context) error {
 
 // GetLeaderboard lists who has done most.
 func (a *API) GetLeaderboard(c echo.Context, params GetLeaderboardParams) error {
-	limit, err := limitOf(params.Limit, 100, 1000)
+	limit, err := inRange("limit", params.Limit, 100, 1000)
 	if err != nil {
 		return err
 	}

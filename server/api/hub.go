@@ -1,7 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -9,36 +15,167 @@ import (
 	"potluck/server/ledger"
 )
 
-// A hub has the newest of every job and of the grid, made once for however
-// many look on.
+// A hub has the newest of every job, of the list of jobs and of the grid, made
+// once for however many look on.
 type hub struct {
-	mu     sync.Mutex
-	jobs   map[string]*topic
-	now    topic // the grid
-	last   Grid
-	done   int64   // tasks, since the start
-	counts []int64 // done at the last samples, the oldest first
+	mu      sync.Mutex
+	clock   int64 // the version given last
+	name    int64 // of this hub, in the last digits of its versions
+	jobs    map[string]*jobTopic
+	list    topic
+	now     topic // the grid
+	last    Grid
+	history []Sample // the last samples, the oldest first
+	done    int64    // tasks, since the start
+	counts  []int64  // done at the last samples, the oldest first
 }
 
-// A topic is something that people watch. Its version is the time of the last
-// change in microseconds, so that it grows over restarts too.
+// A topic is something that people watch.
 type topic struct {
+	name    string // of its events
+	version int64
+	view    func() any
+	event   []byte // made when somebody wants it
+	over    bool   // it changes no more, as far as anybody knows
+	gone    bool   // nothing is left to see
+	viewers map[*viewer]struct{}
+}
+
+// A jobTopic is one job.
+type jobTopic struct {
+	topic
 	record   *ledger.Job
 	progress dispatch.Progress
-	version  int64
-	encoded  []byte // made when somebody wants it
-	changed  chan struct{}
 }
+
+// A viewer waits for changes of the topics that he has asked for.
+type viewer struct {
+	topics []*topic
+	woken  chan struct{} // has something in it once one has changed
+	seen   int64         // version of the newest change that he has
+}
+
+// hubNames is how many names of hubs there are.
+const hubNames = 1000
 
 func newHub() *hub {
-	return &hub{jobs: map[string]*topic{}, now: topic{changed: make(chan struct{})}}
+	h := &hub{jobs: map[string]*jobTopic{}, name: rand.Int64N(hubNames)} //nolint:gosec // it only tells hubs apart
+	h.now = topic{name: "grid", view: func() any { return h.last }}
+	h.list = topic{name: "list", view: h.viewList}
+	h.touch(&h.now)
+	return h
 }
 
-func (t *topic) touch() {
-	t.version = max(t.version+1, time.Now().UnixMicro())
-	t.encoded = nil
-	close(t.changed)
-	t.changed = make(chan struct{})
+// touch gives a topic a new version and wakes its viewers. Versions grow over
+// all topics, and over restarts: they are the time in microseconds, with the
+// hub's name as the last three digits.
+func (h *hub) touch(t *topic) {
+	h.clock = max(h.clock+hubNames, time.Now().UnixMicro()*hubNames+h.name)
+	t.version, t.event = h.clock, nil
+	for v := range t.viewers {
+		select {
+		case v.woken <- struct{}{}:
+		default: // he will look anyway
+		}
+	}
+}
+
+// since reads the id of the last event that a viewer has got: all that changed
+// up to then he knows. He knows nothing if it is nonsense, or comes from
+// another server, where things may have happened in another order.
+func (h *hub) since(id string) int64 {
+	seen, err := strconv.ParseInt(id, 10, 64)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil || seen%hubNames != h.name || seen > h.clock {
+		return 0
+	}
+	return seen
+}
+
+// wanted is what somebody wants to watch.
+type wanted struct {
+	jobs       []string
+	grid, list bool
+}
+
+// watch gives a viewer of what there is of the things wanted, and the jobs
+// among them that nothing was heard of yet. He must leave in the end.
+func (h *hub) watch(w wanted, seen int64) (v *viewer, unheard []string) {
+	v = &viewer{woken: make(chan struct{}, 1), seen: seen}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range w.jobs {
+		t := h.jobs[id]
+		if t == nil {
+			continue
+		}
+		v.topics = append(v.topics, &t.topic)
+		if t.progress.Job == "" && !t.over {
+			unheard = append(unheard, id)
+		}
+	}
+	if w.grid {
+		v.topics = append(v.topics, &h.now)
+	}
+	if w.list {
+		v.topics = append(v.topics, &h.list)
+	}
+	for _, t := range v.topics {
+		if t.viewers == nil {
+			t.viewers = map[*viewer]struct{}{}
+		}
+		t.viewers[v] = struct{}{}
+	}
+	return v, unheard
+}
+
+func (h *hub) leave(v *viewer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range v.topics {
+		delete(t.viewers, v)
+	}
+}
+
+// news is what a viewer has not seen yet.
+type news struct {
+	events  [][]byte // the oldest change first
+	version int64    // of the last one
+	urgent  bool     // something has ended
+	end     bool     // and nothing goes on
+}
+
+// news gives what has changed since the viewer looked last, of all his topics
+// at one moment. Whoever has got some of the events, in their order, and comes
+// back with the version of the last of them, misses nothing: all that changed
+// before was in them, and what changed after has a higher version.
+func (h *hub) news(v *viewer) (n news) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n.end = true
+	var changed []*topic
+	for _, t := range v.topics {
+		n.end = n.end && (t.over || t.gone)
+		if t.version > v.seen && !t.gone {
+			changed = append(changed, t)
+			n.urgent = n.urgent || t.over
+		}
+	}
+	slices.SortFunc(changed, func(a, b *topic) int { return cmp.Compare(a.version, b.version) })
+	for _, t := range changed {
+		n.events, n.version = append(n.events, t.encode()), t.version
+	}
+	return n
+}
+
+// encode makes the event of a topic, once for all its viewers.
+func (t *topic) encode() []byte {
+	if t.event == nil {
+		data, _ := json.Marshal(t.view()) // plain fields: it cannot fail
+		t.event = fmt.Appendf(nil, "event: %s\nid: %d\ndata: %s\n\n", t.name, t.version, data)
+	}
+	return t.event
 }
 
 // record hears of every change of a job's record.
@@ -47,13 +184,22 @@ func (h *hub) record(j *ledger.Job) {
 	defer h.mu.Unlock()
 	t := h.jobs[j.ID]
 	if t == nil {
-		t = &topic{changed: make(chan struct{})}
+		t = &jobTopic{record: &ledger.Job{}}
+		t.topic = topic{name: "job", view: func() any { return viewJob(t.record, t.progress) }}
 		h.jobs[j.ID] = t
 	}
+	was := t.record.State
 	if t.record = j; j.State == "" {
+		t.gone = true
 		delete(h.jobs, j.ID)
 	}
-	t.touch()
+	if t.over = j.State.Final(); t.over && !was.Final() && t.progress.Job != "" {
+		h.done += int64(max(0, j.Done-t.progress.Done)) // those that nobody told of
+	}
+	h.touch(&t.topic)
+	if j.State != was {
+		h.touch(&h.list)
+	}
 }
 
 // progress hears how far a running job is.
@@ -61,12 +207,14 @@ func (h *hub) progress(p dispatch.Progress) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.jobs[p.Job]
-	if t == nil || t.record.State.Final() {
+	if t == nil || t.over || reflect.DeepEqual(p, t.progress) {
 		return
 	}
-	h.done += int64(max(0, p.Done-t.progress.Done))
+	if t.progress.Job != "" { // else some may have been done long ago
+		h.done += int64(max(0, p.Done-t.progress.Done))
+	}
 	t.progress = p
-	t.touch()
+	h.touch(&t.topic)
 }
 
 func (h *hub) latest(job string) dispatch.Progress {
@@ -78,35 +226,15 @@ func (h *hub) latest(job string) dispatch.Progress {
 	return dispatch.Progress{}
 }
 
-// A moment is a topic at one time, ready to be sent.
-type moment struct {
-	version int64
-	data    []byte
-	final   bool
-	changed <-chan struct{}
-}
-
-// job gives the newest of a job; ok is false if there is none of that name.
-func (h *hub) job(id string) (m moment, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	t := h.jobs[id]
-	if t == nil {
-		return m, false
+func (h *hub) viewList() any {
+	l := List{Jobs: len(h.jobs)}
+	for id, t := range h.jobs {
+		if t.record.State == ledger.Running {
+			l.Running++
+		}
+		l.Newest = max(l.Newest, id)
 	}
-	if t.encoded == nil {
-		t.encoded, _ = json.Marshal(viewJob(t.record, t.progress)) // plain fields: it cannot fail
-	}
-	return moment{t.version, t.encoded, t.record.State.Final(), t.changed}, true
-}
-
-func (h *hub) gridMoment() moment {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.now.encoded == nil {
-		h.now.encoded, _ = json.Marshal(h.last) // plain fields: it cannot fail
-	}
-	return moment{h.now.version, h.now.encoded, false, h.now.changed}
+	return l
 }
 
 func (h *hub) grid() Grid {
@@ -115,14 +243,23 @@ func (h *hub) grid() Grid {
 	return h.last
 }
 
-// rateOver is over how many samples the rate is taken.
-const rateOver = 10
+func (h *hub) samples() []Sample {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]Sample{}, h.history...)
+}
+
+const (
+	rateOver      = 10  // samples that the rate is taken over
+	keptSamples   = 600 // ten minutes of them
+	keptIncidents = 20
+)
 
 // sample takes the grid's numbers.
 func (h *hub) sample(workers []Worker) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	g := Grid{Workers: len(workers)}
+	g := Grid{Workers: len(workers), TasksPerSecond: h.rate(), Incidents: h.incidents()}
 	volunteers := map[string]bool{}
 	for _, w := range workers {
 		g.Slots += w.Slots
@@ -139,13 +276,6 @@ func (h *hub) sample(workers []Worker) {
 			}
 		}
 	}
-	h.counts = append(h.counts, h.done)
-	if len(h.counts) > rateOver+1 {
-		h.counts = h.counts[1:]
-	}
-	if n := len(h.counts) - 1; n > 0 {
-		g.TasksPerSecond = float64(h.done-h.counts[0]) / float64(n) / sampleEvery.Seconds()
-	}
 	switch {
 	case g.Jobs == 0:
 		g.Reason = "no job is running"
@@ -154,8 +284,51 @@ func (h *hub) sample(workers []Worker) {
 	case g.Lent > 0:
 		g.Reason = ""
 	}
-	if g != h.last {
+	h.remember(g)
+	if !reflect.DeepEqual(g, h.last) {
 		h.last = g
-		h.now.touch()
+		h.touch(&h.now)
 	}
+}
+
+// rate is how many tasks were done a second, over the last samples.
+func (h *hub) rate() float64 {
+	h.counts = append(h.counts, h.done)
+	if len(h.counts) > rateOver+1 {
+		h.counts = h.counts[1:]
+	}
+	n := len(h.counts) - 1
+	if n == 0 {
+		return 0
+	}
+	return float64(h.done-h.counts[0]) / float64(n) / sampleEvery.Seconds()
+}
+
+func (h *hub) remember(g Grid) {
+	if len(h.history) == keptSamples {
+		h.history = h.history[1:]
+	}
+	h.history = append(h.history, Sample{
+		At: time.Now().UTC().Truncate(time.Millisecond), Workers: g.Workers, Slots: g.Slots,
+		TasksPerSecond: g.TasksPerSecond, Waiting: g.Waiting, Lent: g.Lent,
+	})
+}
+
+// incidents are the last failures and wrong results of running jobs, the
+// newest first.
+func (h *hub) incidents() (all []Incident) {
+	for id, t := range h.jobs {
+		if t.record.State != ledger.Running {
+			continue
+		}
+		for _, f := range t.progress.Failures {
+			all = append(all, Incident{
+				Job: id, Title: t.record.Title, Task: f.Task, By: f.By, Reason: f.Reason, At: time.UnixMilli(f.At).UTC(),
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b Incident) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Job, b.Job), cmp.Compare(a.Task, b.Task), cmp.Compare(a.By, b.By))
+	})
+	return all[:min(len(all), keptIncidents)]
 }

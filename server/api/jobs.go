@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/labstack/echo/v4"
@@ -63,25 +65,28 @@ func readFailures(data []byte) []Failure {
 	return viewFailures(tries)
 }
 
-// limitOf checks the size of a page.
-func limitOf(given, usual, most int) (int, error) {
+// inRange checks a number from 1 to most; 0 stands for the usual one.
+func inRange(name string, given, usual, most int) (int, error) {
 	switch {
 	case given == 0:
 		return usual, nil
 	case given < 1 || given > most:
-		return 0, refuse(http.StatusUnprocessableEntity, "limit is from 1 to %d", most)
+		return 0, refuse(http.StatusUnprocessableEntity, "%s is from 1 to %d", name, most)
 	}
 	return given, nil
 }
 
 // ListJobs lists jobs. A cursor is the id of the last job of the page before.
 func (a *API) ListJobs(c echo.Context, params ListJobsParams) error {
-	limit, err := limitOf(params.Limit, 50, 200)
+	limit, err := inRange("limit", params.Limit, 50, 200)
 	if err != nil {
 		return err
 	}
 	if params.State != "" && !slices.Contains(ledger.States(), ledger.State(params.State)) {
 		return refuse(http.StatusUnprocessableEntity, "no job is ever %q: states are running, paused, done, failed and cancelled", params.State)
+	}
+	if utf8.RuneCountInString(params.Q) > maxTitle {
+		return refuse(http.StatusUnprocessableEntity, "q has more than %d characters", maxTitle)
 	}
 	all := a.Ledger.Jobs()
 	if params.Cursor != "" {
@@ -89,7 +94,7 @@ func (a *API) ListJobs(c echo.Context, params ListJobsParams) error {
 	}
 	page := JobPage{Jobs: []Job{}}
 	for _, j := range all {
-		if params.State != "" && ledger.State(params.State) != j.State {
+		if params.State != "" && ledger.State(params.State) != j.State || !mentions(j, params.Q) {
 			continue
 		}
 		if len(page.Jobs) == limit {
@@ -101,13 +106,24 @@ func (a *API) ListJobs(c echo.Context, params ListJobsParams) error {
 	return c.JSON(http.StatusOK, page)
 }
 
+// mentions says whether a job has a text in its title, program or id, in
+// whatever case.
+func mentions(j *ledger.Job, text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc([]string{j.Title, j.Program, j.ID}, func(s string) bool {
+		return strings.Contains(strings.ToLower(s), text)
+	})
+}
+
 // GetJob shows a job.
 func (a *API) GetJob(c echo.Context, id string) error {
 	j, err := a.Ledger.Job(id)
 	if err != nil {
 		return err
 	}
-	a.refresh(c.Request().Context(), j)
+	if !j.State.Final() {
+		a.refresh(c.Request().Context(), id)
+	}
 	v := a.view(j)
 	if j.Params.Object != "" {
 		if v.Params, err = a.Ledger.ReadBlob(c.Request().Context(), j.Params); err != nil {
@@ -122,21 +138,6 @@ func (a *API) GetJob(c echo.Context, id string) error {
 		v.Failures = readFailures(data)
 	}
 	return c.JSON(http.StatusOK, v)
-}
-
-// refresh asks the owner of a running job how far it is. Without an owner the
-// last that was heard has to do.
-func (a *API) refresh(ctx context.Context, j *ledger.Job) {
-	if j.State.Final() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	data, err := a.foremen.Query(ctx, j.ID, dispatch.Query{Want: dispatch.WantProgress})
-	var p dispatch.Progress
-	if err == nil && dispatch.Decode(data, &p) == nil {
-		a.hub.progress(p)
-	}
 }
 
 // ChangeJob cancels, pauses, resumes or retries.
@@ -200,7 +201,7 @@ func (a *API) ListTasks(c echo.Context, id string, params ListTasksParams) error
 	case strings.HasPrefix(accept, "text/csv"):
 		return a.streamTasks(c, j, "text/csv", csvTasks)
 	}
-	limit, err := limitOf(params.Limit, 100, 1000)
+	limit, err := inRange("limit", params.Limit, 100, 1000)
 	if err != nil {
 		return err
 	}
@@ -210,7 +211,7 @@ func (a *API) ListTasks(c echo.Context, id string, params ListTasksParams) error
 			return refuse(http.StatusUnprocessableEntity, "cursor %q is not one that a page gave", params.Cursor)
 		}
 	}
-	tasks, next, err := a.records(c.Request().Context(), j, from, limit)
+	tasks, next, err := a.tasksFrom(c.Request().Context(), j, from, limit, params.All)
 	if err != nil {
 		return err
 	}
@@ -221,26 +222,32 @@ func (a *API) ListTasks(c echo.Context, id string, params ListTasksParams) error
 	return c.JSON(http.StatusOK, page)
 }
 
-// records gives up to n records from a task on, and where to go on, or -1.
-func (a *API) records(ctx context.Context, j *ledger.Job, from, n int) ([]Task, int, error) {
+// tasksFrom gives up to n tasks from a task on, and where to go on, or -1: of
+// those that are done, or also of the others if they are wanted. Of a job that
+// failed or was cancelled nobody knows them any more.
+func (a *API) tasksFrom(ctx context.Context, j *ledger.Job, from, n int, open bool) ([]Task, int, error) {
 	if j.State == ledger.Done {
 		return a.storedRecords(ctx, j, from, n)
 	}
-	tasks := []Task{}
-	data, err := a.foremen.Query(ctx, j.ID, dispatch.Query{Want: dispatch.WantTasks, From: from, N: n})
+	data, err := a.foremen.Query(ctx, j.ID, dispatch.Query{Want: dispatch.WantTasks, From: from, N: n, Open: open})
 	if errors.Is(err, dispatch.ErrNobody) && j.State.Final() {
-		return tasks, -1, nil // nobody works on it any more, and it never got as far as storing them
+		return []Task{}, -1, nil
+	}
+	var page dispatch.Tasks
+	if err == nil {
+		err = dispatch.Decode(data, &page)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
-	var page assemble.Page
-	if err := json.Unmarshal(data, &page); err != nil {
-		return nil, 0, err
-	}
-	for _, r := range page.Tasks {
+	tasks := make([]Task, 0, len(page.Done)+len(page.Open))
+	for _, r := range page.Done {
 		tasks = append(tasks, viewTask(r))
 	}
+	for _, o := range page.Open {
+		tasks = append(tasks, viewOpen(o))
+	}
+	slices.SortFunc(tasks, func(a, b Task) int { return cmp.Compare(a.Task, b.Task) })
 	return tasks, page.Next, nil
 }
 
@@ -267,7 +274,8 @@ func (a *API) storedRecords(ctx context.Context, j *ledger.Job, from, n int) ([]
 
 func viewTask(r assemble.Record) Task {
 	t := Task{
-		Task: r.Task, Lent: time.UnixMilli(r.Lent).UTC(), Accepted: time.UnixMilli(r.Accepted).UTC(),
+		Task: r.Task, State: TaskStateDone, Lent: at(r.Lent), Accepted: at(r.Accepted),
+		Tries: max(r.Tries, len(r.Voters)), Dissents: r.Dissents,
 		Bytes: r.Bytes, Hash: hex.EncodeToString(r.Hash), Volunteers: []Voter{},
 	}
 	for _, v := range r.Voters {
@@ -276,10 +284,34 @@ func viewTask(r assemble.Record) Task {
 	return t
 }
 
+func viewOpen(o dispatch.Open) Task {
+	t := Task{Task: o.Task, State: TaskState(o.State), Lent: at(o.Lent), Tries: o.Tries, Volunteers: []Voter{}}
+	for _, s := range o.Shares {
+		t.Volunteers = append(t.Volunteers, Voter{ID: s.Person.ID, Name: s.Person.Name, Ms: s.Millis, State: VoterState(s.State)})
+	}
+	return t
+}
+
+// at is a time in milliseconds since 1970; 0 is none.
+func at(millis int64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis).UTC()
+}
+
+// stamp writes a time for a table, nothing if there is none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
 // streamTasks writes all records one by one.
 func (a *API) streamTasks(c echo.Context, j *ledger.Job, media string, open func(http.ResponseWriter) (func(Task) error, func() error)) error {
 	ctx := c.Request().Context()
-	tasks, next, err := a.records(ctx, j, 0, 1000)
+	tasks, next, err := a.tasksFrom(ctx, j, 0, 1000, false)
 	if err != nil {
 		return err
 	}
@@ -294,7 +326,7 @@ func (a *API) streamTasks(c echo.Context, j *ledger.Job, media string, open func
 		if next < 0 {
 			break
 		}
-		if tasks, next, err = a.records(ctx, j, next, 1000); err != nil {
+		if tasks, next, err = a.tasksFrom(ctx, j, next, 1000, false); err != nil {
 			return err
 		}
 	}
@@ -311,8 +343,8 @@ func csvTasks(w http.ResponseWriter) (func(Task) error, func() error) {
 	write := func(t Task) error {
 		for _, v := range t.Volunteers {
 			err := out.Write([]string{
-				strconv.Itoa(t.Task), v.ID, v.Name, strconv.FormatInt(v.Ms, 10), t.Lent.Format(time.RFC3339Nano),
-				t.Accepted.Format(time.RFC3339Nano), strconv.Itoa(t.Bytes), t.Hash,
+				strconv.Itoa(t.Task), v.ID, v.Name, strconv.FormatInt(v.Ms, 10), stamp(t.Lent),
+				stamp(t.Accepted), strconv.Itoa(t.Bytes), t.Hash,
 			})
 			if err != nil {
 				return fmt.Errorf("write CSV: %w", err)

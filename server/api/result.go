@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"potluck/sandbox"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/scratch"
@@ -33,14 +35,43 @@ func (a *API) GetResult(c echo.Context, id string, params GetResultParams) error
 	if !params.Partial {
 		return refuse(http.StatusConflict, "the job is %s, %d of %d tasks are done; ask with partial=true for what there is", j.State, a.hub.latest(id).Done, j.Tasks)
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), time.Minute)
+	p, err := a.partials.get(c.Request().Context(), id, func(before made[partial]) made[partial] { return a.makePartial(id, before) })
+	if err != nil {
+		return err
+	}
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", p.etag)
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(p.data))
+	return nil
+}
+
+// A partial is the artefact of a running job as far as it goes.
+type partial struct {
+	data []byte
+	etag string
+	done int // tasks that are in it, at least
+}
+
+// makePartial makes what there is so far, unless that is what there was
+// before. It is for all who ask, so it does not end with the one who asked
+// first.
+func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
+	ctx, cancel := context.WithTimeout(a.ctx, time.Minute)
 	defer cancel()
+	p, err := a.askProgress(ctx, id)
+	switch {
+	case err != nil:
+		return made[partial]{err: err, cheap: true}
+	case p.Done == 0:
+		return made[partial]{err: refuse(http.StatusConflict, "no task of the job is done yet: there is nothing to make a result of"), cheap: true}
+	case p.Done == before.value.done:
+		return before
+	}
 	data, err := a.foremen.Query(ctx, id, dispatch.Query{Want: dispatch.WantPartial})
 	if err != nil {
-		return fmt.Errorf("make what there is so far: %w", err)
+		return made[partial]{err: fmt.Errorf("make what there is so far: %w", err)}
 	}
-	h.Set("Cache-Control", "no-store")
-	return c.Blob(http.StatusOK, j.Media, data)
+	return made[partial]{value: partial{data, `"` + string(sandbox.Hash(data)) + `"`, p.Done}, bytes: len(data)}
 }
 
 // serveBlob serves a stored result, with its hash as ETag and with ranges.

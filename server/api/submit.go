@@ -36,7 +36,7 @@ const (
 // CreateJob takes a job. Its inputs are stored first and its record last: what
 // has no record is no job.
 func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxJSON))
+	body, err := readBody(c)
 	if err != nil {
 		return err
 	}
@@ -45,11 +45,9 @@ func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
 		return err
 	}
 	if done == nil {
-		var wanted NewJob
-		d := json.NewDecoder(bytes.NewReader(body))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&wanted); err != nil {
-			return refuse(http.StatusBadRequest, "the body is not a job: %v", err)
+		wanted, err := parseJob(body)
+		if err != nil {
+			return err
 		}
 		if done, err = a.submit(c.Request().Context(), id, wanted); err != nil {
 			return err
@@ -57,6 +55,19 @@ func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/api/v1/jobs/"+done.ID)
 	return c.JSON(http.StatusCreated, a.view(done))
+}
+
+func readBody(c echo.Context) ([]byte, error) {
+	return io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxJSON))
+}
+
+func parseJob(body []byte) (wanted NewJob, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err = d.Decode(&wanted); err != nil {
+		err = refuse(http.StatusBadRequest, "the body is not a job: %v", err)
+	}
+	return wanted, err
 }
 
 // once gives the id for a new job, or the job that an earlier request with the
@@ -136,9 +147,17 @@ func (a *API) draft(ctx context.Context, id string, wanted NewJob) (*draft, erro
 	if err := d.options(wanted); err != nil {
 		return nil, err
 	}
-	d.params, err = p.CheckParams(wanted.Params)
-	return d, err
+	if d.params, err = p.CheckParams(wanted.Params); err != nil {
+		return nil, err
+	}
+	if d.splits() && wanted.Input != (Input{}) {
+		return nil, refuseField("/input", fmt.Errorf("%s makes its tasks from parameters and takes no input", d.Program))
+	}
+	return d, nil
 }
+
+// splits says whether the program makes its tasks itself.
+func (d *draft) splits() bool { return d.program.Manifest != nil && d.program.Has(contract.Split) }
 
 // options checks the small things and fills in what was left out.
 func (d *draft) options(wanted NewJob) (err error) {
@@ -183,28 +202,21 @@ func (d *draft) options(wanted NewJob) (err error) {
 
 // fill stores parameters and inputs, and puts the first task of a new module
 // through the determinism gate.
-func (a *API) fill(ctx context.Context, d *draft, in Input) error {
-	if isText := d.program.Manifest != nil && d.program.Has(contract.Split); isText && in != (Input{}) {
-		return refuseField("/input", fmt.Errorf("%s makes its tasks from parameters and takes no input", d.Program))
-	}
-	var err error
+func (a *API) fill(ctx context.Context, d *draft, in Input) (err error) {
 	d.Params, err = a.Ledger.PutBlob(ctx, d.prefix+".params", bytes.NewReader(d.params), int64(len(d.params)), string(sandbox.Hash(d.params)))
 	if err != nil {
 		return err
 	}
 	w := a.Ledger.NewChunks(ctx, d.prefix+".inputs")
 	var first []byte
-	inputs := program.Inputs{Keep: func(input []byte) error {
+	inputs, err := a.inputs(ctx, d, in, func(input []byte) error {
 		if w.Count() == 0 {
 			first = bytes.Clone(input)
 		}
 		return w.Add(input)
-	}}
-	if err := a.split(ctx, d, in, inputs.Add); err != nil {
+	})
+	if err != nil {
 		return err
-	}
-	if inputs.Count == 0 {
-		return refuseField("/input", program.ErrNoTasks)
 	}
 	if err := a.Library.Gate(ctx, d.program, d.program.MapArgs(d.Args), first); err != nil {
 		return err
@@ -212,6 +224,17 @@ func (a *API) fill(ctx context.Context, d *draft, in Input) error {
 	d.Tasks, d.Largest = inputs.Count, inputs.Largest
 	d.Inputs, err = w.Close()
 	return err
+}
+
+// inputs has every input of the job kept, within the limits of a job, and says
+// how many there are.
+func (a *API) inputs(ctx context.Context, d *draft, in Input, keep func([]byte) error) (program.Inputs, error) {
+	inputs := program.Inputs{Keep: keep}
+	err := a.split(ctx, d, in, inputs.Add)
+	if err == nil && inputs.Count == 0 {
+		err = refuseField("/input", program.ErrNoTasks)
+	}
+	return inputs, err
 }
 
 // split gives every input of the job to add. What is wrong with them is the
@@ -223,7 +246,7 @@ func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) er
 		}
 		return refuseField(field, err)
 	}
-	if d.program.Manifest != nil && d.program.Has(contract.Split) {
+	if d.splits() {
 		return mend("/params", d.program.Split(ctx, a.Pool, d.params, add))
 	}
 	d.Split = in.Split

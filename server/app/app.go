@@ -134,7 +134,8 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	a.api, err = api.New(api.Config{
-		Ledger: a.ledger, Library: lib, Pool: a.pool, Workers: a.workers, Scratch: scratch, Log: a.log,
+		Ledger: a.ledger, Library: lib, Pool: a.pool, Workers: a.workers, Scratch: scratch,
+		TaskTime: c.TaskTime, TaskOutput: c.TaskOutput, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -166,7 +166,7 @@ func (g *grid) until(what string, there func() bool) {
 }
 
 // An event is one of a stream.
-type event struct{ id, data string }
+type event struct{ name, id, data string }
 
 // events reads a stream until its end; it is an error if nothing comes for long.
 func (g *grid) events(path, last string) func(yield func(event) bool) {
@@ -206,6 +206,9 @@ func readEvents(r io.Reader, yield func(event) bool) {
 				break
 			}
 			rest = after
+			if name, ok := strings.CutPrefix(line, "event: "); ok {
+				e.name = name
+			}
 			if id, ok := strings.CutPrefix(line, "id: "); ok {
 				e.id = id
 			}
@@ -312,6 +315,19 @@ func (w *worker) answer(output string) wire.Ack {
 func (w *worker) echo() wire.Ack {
 	w.t.Helper()
 	return w.answer(string(w.leases(1)[0].Input))
+}
+
+// echoOf answers the task with an input rightly, whichever lease it is.
+func (w *worker) echoOf(input string) wire.Ack {
+	w.t.Helper()
+	for {
+		for _, l := range w.held {
+			if string(l.Input) == input {
+				return w.result(wire.Result{Lease: l.ID, Output: l.Input})
+			}
+		}
+		w.receive()
+	}
 }
 
 func (w *worker) fail(message string) wire.Ack {

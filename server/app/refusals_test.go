@@ -121,15 +121,19 @@ func TestBadJobs(t *testing.T) {
 		{`{"program":"` + echo + `","input":{"text":"a"},"collect":"heap"}`, "/collect", "heap"},
 		{`{"program":"` + echo + `","input":{"text":"a"},"title":"` + strings.Repeat("x", 121) + `"}`, "/title", "120 characters"},
 	} {
-		p := g.refuses("POST", "/api/v1/jobs", []byte(c.job), http.StatusUnprocessableEntity, c.says)
-		if !slices.ContainsFunc(p.Errors, func(f api.FieldProblem) bool { return f.Field == c.field }) {
-			t.Errorf("%s: the error is at %+v, not at %s", c.job, p.Errors, c.field)
+		for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/preview"} {
+			p := g.refuses("POST", path, []byte(c.job), http.StatusUnprocessableEntity, c.says)
+			if !slices.ContainsFunc(p.Errors, func(f api.FieldProblem) bool { return f.Field == c.field }) {
+				t.Errorf("%s: the error is at %+v, not at %s", c.job, p.Errors, c.field)
+			}
 		}
 	}
-	g.refuses("POST", "/api/v1/jobs", []byte(`{"program":"square","colour":"red"}`), http.StatusBadRequest, `unknown field "colour"`)
-	g.refuses("POST", "/api/v1/jobs", []byte(`square`), http.StatusBadRequest, "not a job")
-	g.refuses("POST", "/api/v1/jobs", []byte(`{"program":"square","title":"`+strings.Repeat("x", 64<<10)+`"}`), http.StatusRequestEntityTooLarge, "65536 bytes")
-	for _, path := range []string{"", "/result", "/tasks", "/events"} {
+	for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/preview"} {
+		g.refuses("POST", path, []byte(`{"program":"square","colour":"red"}`), http.StatusBadRequest, `unknown field "colour"`)
+		g.refuses("POST", path, []byte(`square`), http.StatusBadRequest, "not a job")
+		g.refuses("POST", path, []byte(`{"program":"square","title":"`+strings.Repeat("x", 64<<10)+`"}`), http.StatusRequestEntityTooLarge, "65536 bytes")
+	}
+	for _, path := range []string{"", "/result", "/tasks", "/tiles", "/events"} {
 		g.refuses("GET", "/api/v1/jobs/none"+path, nil, http.StatusNotFound, "not known")
 	}
 	g.refuses("GET", "/api/v1/nothing", nil, http.StatusNotFound, "there is nothing at /api/v1/nothing")

@@ -20,10 +20,12 @@ type Voter struct {
 type Record struct {
 	Task     int     `json:"task" cbor:"1,keyasint"`
 	Voters   []Voter `json:"volunteers" cbor:"2,keyasint"`
-	Lent     int64   `json:"lent" cbor:"3,keyasint"`     // when it was first lent
-	Accepted int64   `json:"accepted" cbor:"4,keyasint"` // when its result was accepted
-	Bytes    int     `json:"bytes" cbor:"5,keyasint"`    // of output
-	Hash     []byte  `json:"-" cbor:"6,keyasint"`        // SHA-256 of the output
+	Lent     int64   `json:"lent" cbor:"3,keyasint"`        // when it was first lent
+	Accepted int64   `json:"accepted" cbor:"4,keyasint"`    // when its result was accepted
+	Bytes    int     `json:"bytes" cbor:"5,keyasint"`       // of output
+	Hash     []byte  `json:"-" cbor:"6,keyasint"`           // SHA-256 of the output
+	Tries    int     `json:"-" cbor:"7,keyasint,omitempty"` // volunteers that it was lent to; older records lack it
+	Dissents int     `json:"-" cbor:"8,keyasint,omitempty"` // results that were not the accepted one
 }
 
 // object writes a record with its output as one line of JSON. An output that
@@ -55,10 +57,4 @@ func MediaType(c contract.Collect) string {
 	case contract.Concat:
 	}
 	return "application/octet-stream"
-}
-
-// A Page is some records of a job, and the task to go on from, -1 at the end.
-type Page struct {
-	Tasks []Record `json:"tasks"`
-	Next  int      `json:"next"`
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/nats-io/nats.go"
 
+	"potluck/server/assemble"
 	"potluck/wire"
 )
 
@@ -135,20 +136,67 @@ type Failing struct {
 	At     int64  `cbor:"5,keyasint" json:"at"` // milliseconds since 1970
 }
 
-// A Query asks the owner of a job for something that only he has: its progress
-// (Want "progress"), the artefact as far as it goes ("partial"), or the records
-// of its tasks ("tasks": N of them from From on, those that are done).
+// A Query asks the owner of a job for something that only he has.
 type Query struct {
-	Want    string `cbor:"1,keyasint"`
-	From, N int    `cbor:"2,keyasint,omitempty"`
+	Want string `cbor:"1,keyasint"`
+	From int    `cbor:"2,keyasint,omitempty"`
+	N    int    `cbor:"3,keyasint,omitempty"`
+	Open bool   `cbor:"4,keyasint,omitempty"`
 }
 
 // What a Query wants.
 const (
-	WantProgress = "progress"
-	WantPartial  = "partial"
-	WantTasks    = "tasks"
+	WantProgress = "progress" // a Progress
+	WantPartial  = "partial"  // the bytes of the artefact, as far as it goes
+	WantTasks    = "tasks"    // Tasks: N of them from From on that are done, or also Open
+	WantTiles    = "tiles"    // Tiles: at most N
 )
+
+// Tasks are some tasks of a job, those that are done and those that are not,
+// each in the order of their numbers.
+type Tasks struct {
+	Done []assemble.Record `cbor:"1,keyasint,omitempty"`
+	Open []Open            `cbor:"2,keyasint,omitempty"`
+	Next int               `cbor:"3,keyasint"` // the task to go on from, -1 at the end
+}
+
+// An Open is a task that is not done.
+type Open struct {
+	Task   int     `cbor:"1,keyasint"`
+	State  string  `cbor:"2,keyasint"`           // Computing, Voting or Waiting
+	Lent   int64   `cbor:"3,keyasint,omitempty"` // when it was first lent, milliseconds since 1970
+	Tries  int     `cbor:"4,keyasint,omitempty"` // volunteers that it was lent to
+	Shares []Share `cbor:"5,keyasint,omitempty"`
+}
+
+// The states of a task that is not done.
+const (
+	Computing = "computing"
+	Voting    = "voting"
+	Waiting   = "waiting"
+)
+
+// A Share is what a volunteer has to do with a task that is not done.
+type Share struct {
+	Person Person `cbor:"1,keyasint"`
+	State  string `cbor:"2,keyasint"`           // Computing, Answered or Failed
+	Millis int64  `cbor:"3,keyasint,omitempty"` // of computing, once he answered or failed
+}
+
+// The states of a share, besides Computing.
+const (
+	Answered = "answered"
+	Failed   = "failed"
+)
+
+// Tiles are the states of all tasks, Size neighbours put together.
+type Tiles struct {
+	Size   int      `cbor:"1,keyasint"`
+	Done   []uint32 `cbor:"2,keyasint"`
+	Lent   []uint32 `cbor:"3,keyasint"`
+	Voting []uint32 `cbor:"4,keyasint"`
+	Failed []uint32 `cbor:"5,keyasint"`
+}
 
 // Encode writes a message; the types here cannot fail to.
 func Encode(v any) []byte {

@@ -53,6 +53,7 @@ type activeJob struct {
 	done       int       // durable
 	stillSince time.Time // nothing is lent since then; see still
 	failures   []dispatch.Failing
+	noted      int // failures, in all
 }
 
 // changed passes a record on; only the newest counts.
@@ -254,7 +255,9 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 			worker := a.workers.names[e.Worker]
 			a.foreman.revoke(dispatch.Revoke{Worker: worker, Job: a.record.ID, Task: e.Task})
 		case schedule.Dissent:
-			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", a.people.names[e.Volunteer].ID)
+			person := a.people.names[e.Volunteer]
+			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", person.ID)
+			a.noteFailure(e.Task, person, "its result is not the one that the others agree on", "")
 		case schedule.Fail:
 			a.fail(ctx, e.Reason)
 		case schedule.Lend, schedule.Accept, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
@@ -313,7 +316,7 @@ func errWait(ctx context.Context, d time.Duration) error {
 // tell sends the progress out if it has changed.
 func (a *activeJob) tell() {
 	p := a.progress()
-	key := progressKey{p.Done, p.Lent, p.Waiting, p.Voting, len(a.failures), p.Stuck}
+	key := progressKey{p.Done, p.Lent, p.Waiting, p.Voting, a.noted, p.Stuck}
 	if key == a.told {
 		return
 	}

@@ -183,6 +183,7 @@ type metrics struct {
 	leases   prometheus.Counter
 	appends  prometheus.Counter
 	jobs     *prometheus.CounterVec
+	partials prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -192,8 +193,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 		leases:   prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_leases_total", Help: "Copies of tasks that were lent."}),
 		appends:  prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_ledger_appends_total", Help: "Batches of accepted results that were made durable."}),
 		jobs:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "potluck_jobs_total", Help: "Jobs that ended, by how."}, []string{"state"}),
+		partials: prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_partial_results_total", Help: "Results that were made of what there was of a running job."}),
 	}
-	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs)
+	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs, m.partials)
 	return m
 }
 

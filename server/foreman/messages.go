@@ -175,7 +175,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	if f := answer.Failure; f != nil {
 		e.Kind, e.Reason = schedule.Failure, reason(f)
 		hash = way(f)
-		a.noteFailure(r.Person, answer)
+		a.noteFailure(answer.Task, r.Person, f.Message, string(f.Stderr))
 	} else if hash = answer.Hash; hash == nil {
 		sum := sha256.Sum256(answer.Output)
 		hash = sum[:]
@@ -225,7 +225,7 @@ func clip(s string, n int) string {
 // keptFailures is how many of the last failures a job remembers.
 const keptFailures = 20
 
-func (a *activeJob) noteFailure(p dispatch.Person, answer dispatch.Answer) {
+func (a *activeJob) noteFailure(task uint32, p dispatch.Person, reason, stderr string) {
 	if len(a.failures) == keptFailures {
 		a.failures = a.failures[1:]
 	}
@@ -233,9 +233,9 @@ func (a *activeJob) noteFailure(p dispatch.Person, answer dispatch.Answer) {
 	if by == "" {
 		by = p.ID
 	}
+	a.noted++
 	a.failures = append(a.failures, dispatch.Failing{
-		Task: int(answer.Task), By: by, Reason: clip(answer.Failure.Message, 600),
-		Stderr: clip(string(answer.Failure.Stderr), 2000), At: time.Now().UnixMilli(),
+		Task: int(task), By: by, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: time.Now().UnixMilli(),
 	})
 }
 

@@ -63,7 +63,10 @@ type appended struct {
 
 // accept makes the record of an accepted result.
 func (a *activeJob) accept(e schedule.Effect, answer dispatch.Answer, hash []byte) *accepted {
-	r := assemble.Record{Task: int(e.Task), Accepted: time.Now().UnixMilli(), Bytes: len(answer.Output), Hash: hash}
+	r := assemble.Record{
+		Task: int(e.Task), Accepted: time.Now().UnixMilli(), Bytes: len(answer.Output), Hash: hash,
+		Tries: e.Tries, Dissents: e.Dissents,
+	}
 	for _, v := range e.Votes {
 		p := a.people.names[v.Volunteer]
 		r.Voters = append(r.Voters, assemble.Voter{ID: p.ID, Name: p.Name, Millis: int64(v.Millis)})

@@ -3,13 +3,12 @@ package foreman
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 
-	"potluck/server/assemble"
 	"potluck/server/dispatch"
+	"potluck/server/schedule"
 )
 
 // maxRecords is how many records one query gives.
@@ -29,9 +28,12 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 	case dispatch.WantProgress:
 		return answer(dispatch.Encode(a.progress()), nil)
 	case dispatch.WantTasks:
-		return answer(a.records(q))
+		return answer(a.tasks(q))
+	case dispatch.WantTiles:
+		return answer(dispatch.Encode(a.tiles(q)), nil)
 	case dispatch.WantPartial:
 		assembly := a.assembly
+		a.foreman.metrics.partials.Inc()
 		a.foreman.wait.Go(func() {
 			var out bytes.Buffer
 			err := assembly.Write(ctx, &out)
@@ -44,23 +46,70 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 	return answer(nil, fmt.Errorf("no such question: %q", q.Want))
 }
 
-// records gives the records of done tasks as JSON: {"tasks":[…],"next":N}, where
-// next is the task to go on from, -1 at the end.
-func (a *activeJob) records(q dispatch.Query) ([]byte, error) {
-	page := assemble.Page{Tasks: []assemble.Record{}, Next: -1}
+// tasks gives a page of tasks: of those that are done, or also of the others.
+func (a *activeJob) tasks(q dispatch.Query) ([]byte, error) {
+	page := dispatch.Tasks{Next: -1}
 	for i := max(0, q.From); i < a.record.Tasks; i++ {
 		r, _, ok, err := a.assembly.Record(i)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
+		if !ok && !q.Open {
 			continue
 		}
-		if len(page.Tasks) == min(max(1, q.N), maxRecords) {
+		if len(page.Done)+len(page.Open) == min(max(1, q.N), maxRecords) {
 			page.Next = i
 			break
 		}
-		page.Tasks = append(page.Tasks, r)
+		if ok {
+			page.Done = append(page.Done, r)
+		} else {
+			page.Open = append(page.Open, a.open(i))
+		}
 	}
-	return json.Marshal(page)
+	return dispatch.Encode(page), nil
+}
+
+// open says who has to do with a task that is not done.
+func (a *activeJob) open(task int) dispatch.Open {
+	o := dispatch.Open{Task: task, State: dispatch.Waiting}
+	if a.job.Accepted(uint32(task)) {
+		o.State = dispatch.Voting // its result is on its way to the disk
+	}
+	for _, s := range a.job.Shares(uint32(task)) {
+		o.Tries++
+		if lent := s.Lent / 1000; lent > 0 && (o.Lent == 0 || lent < o.Lent) {
+			o.Lent = lent
+		}
+		share := dispatch.Share{Person: a.people.names[s.Volunteer], Millis: int64(s.Millis)}
+		switch s.State {
+		case schedule.Computing:
+			share.State, o.State = dispatch.Computing, dispatch.Computing
+		case schedule.Answered:
+			share.State = dispatch.Answered
+			if o.State == dispatch.Waiting {
+				o.State = dispatch.Voting
+			}
+		case schedule.Failed:
+			share.State = dispatch.Failed
+		case schedule.Lapsed:
+			continue // he has nothing to do with it any more
+		}
+		o.Shares = append(o.Shares, share)
+	}
+	return o
+}
+
+// maxTiles is how many tiles one query gives.
+const maxTiles = 1 << 16
+
+// tiles gives the states of all tasks.
+func (a *activeJob) tiles(q dispatch.Query) dispatch.Tiles {
+	n := min(max(1, q.N), maxTiles)
+	t := dispatch.Tiles{Size: (a.record.Tasks + n - 1) / n}
+	for _, tile := range a.job.Tiles(t.Size) {
+		t.Done, t.Lent = append(t.Done, tile.Done), append(t.Lent, tile.Lent)
+		t.Voting, t.Failed = append(t.Voting, tile.Voting), append(t.Failed, tile.Failed)
+	}
+	return t
 }

@@ -56,3 +56,15 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// BenchmarkTiles looks over ten million tasks, one in a hundred of them open:
+// it allocates the tiles and nothing a task.
+func BenchmarkTiles(b *testing.B) {
+	const tasks = 10_000_000
+	job := New(Config{Tasks: tasks, TimeLimit: 60 * Second, Policy: Policy{Strict, 2}})
+	job.Step(0, Event{Kind: Want, N: tasks / 100}, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		job.Tiles(tasks / 1000)
+	}
+}

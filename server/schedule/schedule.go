@@ -133,6 +133,8 @@ type Effect struct {
 	Task      uint32
 	Deadline  Time
 	Votes     []Vote
+	Tries     int // of an accepted task: how many volunteers had to do with it,
+	Dissents  int // and how many of them gave another result
 	Reason    string
 }
 

@@ -41,8 +41,13 @@ func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := &stage{}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			if d.Cmd == "job" {
+			switch d.Cmd {
+			case "job":
 				return s.start(t, d)
+			case "tiles":
+				return s.tiles(t, d)
+			case "shares":
+				return s.shares(t, d)
 			}
 			return s.play(t, d)
 		})
@@ -95,6 +100,30 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	return out.String()
 }
 
+// tiles draws the tasks in tiles.
+func (s *stage) tiles(t *testing.T, d *datadriven.TestData) string {
+	size := 1
+	d.MaybeScanArgs(t, "size", &size)
+	var out strings.Builder
+	for i, tile := range s.job.Tiles(size) {
+		fmt.Fprintf(&out, "%d: done=%d lent=%d voting=%d failed=%d\n", i, tile.Done, tile.Lent, tile.Voting, tile.Failed)
+	}
+	return out.String()
+}
+
+var shareNames = map[ShareState]string{Computing: "computing", Lapsed: "lapsed", Answered: "answered", Failed: "failed"}
+
+// shares lists who has to do with a task.
+func (s *stage) shares(t *testing.T, d *datadriven.TestData) string {
+	var task int
+	d.MaybeScanArgs(t, "task", &task)
+	var out strings.Builder
+	for _, share := range s.job.Shares(uint32(task)) {
+		fmt.Fprintf(&out, "%s by=%s lent=%ds took=%dms\n", shareNames[share.State], s.people[share.Volunteer], share.Lent/Second, share.Millis)
+	}
+	return out.String()
+}
+
 func (s *stage) write(out *strings.Builder, f Effect) {
 	fmt.Fprint(out, effectNames[f.Kind])
 	if f.Kind == Finish {
@@ -110,6 +139,12 @@ func (s *stage) write(out *strings.Builder, f Effect) {
 	}
 	for _, v := range f.Votes {
 		fmt.Fprintf(out, " vote=%s", s.people[v.Volunteer])
+	}
+	if f.Tries > len(f.Votes) {
+		fmt.Fprintf(out, " of=%d", f.Tries)
+	}
+	if f.Dissents > 0 {
+		fmt.Fprintf(out, " against=%d", f.Dissents)
 	}
 	if f.Reason != "" {
 		fmt.Fprintf(out, " (%s)", f.Reason)

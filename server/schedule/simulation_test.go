@@ -169,8 +169,8 @@ func TestProperties(t *testing.T) {
 			now += Time(rapid.IntRange(0, 40).Draw(t, "pause")) * Second
 			for _, f := range j.Step(now, e, nil) {
 				if f.Kind == Accept {
-					if accepted[f.Task] || len(f.Votes) != j.config.Policy.Quorum {
-						t.Fatalf("accepted task %d again, or on %d votes", f.Task, len(f.Votes))
+					if accepted[f.Task] || len(f.Votes) != j.config.Policy.Quorum || f.Tries < len(f.Votes)+f.Dissents {
+						t.Fatalf("accepted task %d again, or on %d votes of %d, %d against", f.Task, len(f.Votes), f.Tries, f.Dissents)
 					}
 					accepted[f.Task] = true
 				}
@@ -179,8 +179,59 @@ func TestProperties(t *testing.T) {
 				}
 			}
 			check(t, j)
+			checkTiles(t, j, rapid.IntRange(1, c.Tasks+1).Draw(t, "size"))
 		}
 	})
+}
+
+// checkTiles holds tiles of a size against the shares of each task and against
+// the counts of the job.
+func checkTiles(t *rapid.T, j *Job, size int) {
+	want := make([]Tile, (j.config.Tasks+size-1)/size)
+	open := 0
+	for task := range j.config.Tasks {
+		tile := &want[task/size]
+		if j.Accepted(uint32(task)) {
+			tile.Done++
+			continue
+		}
+		state, failures := Lapsed, uint32(0)
+		shares := j.Shares(uint32(task))
+		for _, s := range shares {
+			switch s.State {
+			case Computing:
+				state = Computing
+			case Answered:
+				if state != Computing {
+					state = Answered
+				}
+			case Failed:
+				failures = 1
+			case Lapsed:
+			}
+		}
+		tile.Failed += failures
+		switch state {
+		case Computing:
+			tile.Lent++
+		case Answered:
+			tile.Voting++
+		case Failed, Lapsed:
+		}
+		if len(shares) > 0 {
+			open++
+		}
+	}
+	got := j.Tiles(size)
+	for i := range got {
+		if got[i].Failed < want[i].Failed { // who failed may try again under trusted: then only the task remembers
+			t.Fatalf("tiles of %d: %+v, the shares say %+v", size, got, want)
+		}
+		want[i].Failed = got[i].Failed
+	}
+	if !slices.Equal(got, want) || open != j.Counts().Open {
+		t.Fatalf("tiles of %d: %+v, the shares say %+v; %d open of %d", size, got, want, open, j.Counts().Open)
+	}
 }
 
 func anyEvent(tasks int) *rapid.Generator[Event] {

@@ -50,16 +50,21 @@ func (j *Job) result(e Event) {
 
 // accept settles a task on the answer just given.
 func (j *Job) accept(o *openTask, e Event) {
-	votes := make([]Vote, 0, j.config.Policy.Quorum)
+	accept := Effect{
+		Kind: Accept, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker,
+		Votes: make([]Vote, 0, j.config.Policy.Quorum),
+	}
 	for i := o.first; i != none; i = j.shares.at(i).next {
+		accept.Tries++
 		switch s := j.shares.at(i); {
 		case s.state == voted && s.digest == e.Digest:
-			votes = append(votes, Vote{s.volunteer, s.lent, s.span})
+			accept.Votes = append(accept.Votes, Vote{s.volunteer, s.lent, s.span})
 		case s.state == voted:
+			accept.Dissents++
 			j.emit(Effect{Kind: Dissent, Task: e.Task, Volunteer: s.volunteer, Worker: s.worker})
 		}
 	}
-	j.emit(Effect{Kind: Accept, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Votes: votes})
+	j.emit(accept)
 	j.settle(o)
 	j.count()
 }

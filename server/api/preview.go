@@ -1,0 +1,121 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"potluck/contract"
+	"potluck/sandbox"
+	"potluck/server/scratch"
+)
+
+const (
+	// trialTime is how long a task is tried for a preview.
+	trialTime = 10 * time.Second
+	// trialWait is how long a preview waits to try one: they take turns, so that
+	// running jobs keep the server's executors.
+	trialWait = 10 * time.Second
+)
+
+// PreviewJob says what a job would be. It is checked and split as it would be,
+// and a task from its middle is tried: the first and the last are more often
+// not like the others.
+func (a *API) PreviewJob(c echo.Context) error {
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	wanted, err := parseJob(body)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	d, err := a.draft(ctx, "", wanted)
+	if err != nil {
+		return err
+	}
+	preview, middle, err := a.look(ctx, d, wanted.Input)
+	if err != nil {
+		return err
+	}
+	a.try(ctx, d, middle, &preview)
+	return c.JSON(http.StatusOK, preview)
+}
+
+// look splits a job and gives the numbers and the input in the middle.
+func (a *API) look(ctx context.Context, d *draft, in Input) (p Preview, middle []byte, err error) {
+	f := scratch.New(a.Scratch)
+	defer f.Close() //nolint:errcheck // nothing of it is needed
+	w := bufio.NewWriterSize(f, 256<<10)
+	var record []byte
+	inputs, err := a.inputs(ctx, d, in, func(input []byte) error {
+		record = contract.AppendRecord(record[:0], input)
+		_, err := w.Write(record)
+		return err
+	})
+	if err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		middle, err = recordAt(f.Reader(), inputs.Count/2)
+	}
+	return Preview{Tasks: inputs.Count, Bytes: inputs.Bytes}, middle, err
+}
+
+// recordAt reads one of many records.
+func recordAt(records io.Reader, number int) ([]byte, error) {
+	r := bufio.NewReaderSize(records, 256<<10)
+	for i := 0; ; i++ {
+		size, err := binary.ReadUvarint(r)
+		if err == nil && i == number {
+			record := make([]byte, size)
+			_, err = io.ReadFull(r, record)
+			return record, err
+		}
+		if err == nil {
+			_, err = r.Discard(int(size))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read input %d again: %w", i, err)
+		}
+	}
+}
+
+// try computes a task and notes how that went, or that there was no turn in time.
+func (a *API) try(ctx context.Context, d *draft, input []byte, p *Preview) {
+	waited, cancel := context.WithTimeout(ctx, trialWait)
+	defer cancel()
+	select {
+	case a.trial <- struct{}{}:
+		defer func() { <-a.trial }()
+	case <-waited.Done():
+		return
+	}
+	ctx, cancel = context.WithTimeout(ctx, trialWait+trialTime)
+	defer cancel()
+	o := a.Pool.Run(ctx, sandbox.Task{
+		Module: d.program.Module, Args: d.program.MapArgs(d.Args), Input: input,
+		Time: min(trialTime, a.TaskTime), Output: a.TaskOutput,
+	})
+	if ctx.Err() != nil {
+		return // all executors are busy
+	}
+	p.tried(o, a.TaskTime)
+}
+
+// tried notes what became of the task that was tried. That it ran too long is
+// its failure only if it would be one on a worker.
+func (p *Preview) tried(o sandbox.Outcome, limit time.Duration) {
+	stopped := o.Failure != nil && o.Failure.Kind == sandbox.Time
+	p.TaskSeconds, p.Complete = o.Took.Seconds(), !stopped
+	if o.Failure != nil && (!stopped || limit <= trialTime) {
+		p.Failure = o.Err().Error()
+	}
+}

@@ -1,0 +1,220 @@
+package app
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"potluck/server/api"
+)
+
+// seen sorts events by what they are of.
+type seen struct {
+	t    *testing.T
+	jobs map[string]api.Job
+	list api.List
+	grid api.Grid
+	last string // id
+	n    int
+}
+
+func (s *seen) take(e event) {
+	s.t.Helper()
+	if before, now := number(s.t, s.last), number(s.t, e.id); now <= before {
+		s.t.Errorf("event %d came after %d", now, before)
+	}
+	s.last = e.id
+	s.n++
+	var j api.Job
+	into := map[string]any{"job": &j, "list": &s.list, "grid": &s.grid}[e.name]
+	if err := json.Unmarshal([]byte(e.data), into); err != nil {
+		s.t.Fatalf("%+v: %v", e, err)
+	}
+	if e.name == "job" {
+		s.jobs[j.ID] = j
+	}
+}
+
+func number(t *testing.T, id string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt("0"+id, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// watch reads a stream until done says so, or to its end.
+func (g *grid) watch(query, last string, done func(*seen) bool) *seen {
+	g.t.Helper()
+	s := &seen{t: g.t, jobs: map[string]api.Job{}, last: last}
+	for e := range g.events("/api/v1/events?"+query, last) {
+		if s.take(e); done(s) {
+			break
+		}
+	}
+	return s
+}
+
+func never(*seen) bool { return false }
+
+// One stream is enough for a page: jobs, the list of them and the grid.
+func TestWatch(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	one, two := g.echoes("a\n", ""), g.echoes("b\n", "")
+	query := "grid=true&list=true&job=" + one.ID + "&job=none&job=" + two.ID
+	first := g.watch(query, "", func(s *seen) bool { return s.n == 4 })
+	if len(first.jobs) != 2 || first.list != (api.List{Jobs: 2, Running: 2, Newest: two.ID}) {
+		t.Fatalf("at first: %+v", first)
+	}
+	three := g.echoes("c\n", "")
+	next := g.watch(query, first.last, func(s *seen) bool { return s.list.Jobs == 3 })
+	if next.list.Newest != three.ID || len(next.jobs[three.ID].ID) > 0 {
+		t.Errorf("after a new job: %+v", next)
+	}
+	ada := g.worker("Ada", 3)
+	for range 3 {
+		ada.echo()
+	}
+	final := func(s *seen) bool {
+		return s.jobs[one.ID].State == api.JobStateDone && s.jobs[two.ID].State == api.JobStateDone
+	}
+	g.watch(query, first.last, func(s *seen) bool { return final(s) && s.list.Running == 0 && s.grid.Jobs == 0 })
+	// Of jobs alone the stream ends with the last of them.
+	jobs := "job=" + one.ID + "&job=" + two.ID
+	if s := g.watch(jobs, first.last, never); !final(s) || s.n != 2 {
+		t.Errorf("the end: %+v", s)
+	}
+	if status, _, _ := g.request("DELETE", "/api/v1/jobs/"+one.ID, nil); status != http.StatusNoContent {
+		t.Errorf("delete: %d", status)
+	}
+	if s := g.watch(jobs, "", never); len(s.jobs) != 1 || s.jobs[two.ID].ID == "" {
+		t.Errorf("after one was deleted: %+v", s)
+	}
+}
+
+// A job that is deleted while it is watched is no reason to wait for it.
+func TestWatchDeleted(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	gone, done := g.echoes("a\n", ""), g.echoes("b\n", "")
+	g.request("POST", "/api/v1/jobs/"+gone.ID+"/cancel", nil)
+	ada := g.worker("Ada", 1)
+	deleted := false
+	s := g.watch("job="+gone.ID+"&job="+done.ID, "", func(s *seen) bool {
+		if !deleted && len(s.jobs) == 2 {
+			g.request("DELETE", "/api/v1/jobs/"+gone.ID, nil)
+			ada.echo()
+			deleted = true
+		}
+		return false
+	})
+	if s.jobs[done.ID].State != api.JobStateDone {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Somebody whose connection breaks all the time gets the end of the job all the
+// same, and again from a server that was started anew.
+func TestWatchInPieces(t *testing.T) {
+	dir := t.TempDir()
+	g := serve(t, dir, nil)
+	j := g.echoes(strings.Repeat("x\n", 20), "")
+	ada := g.worker("Ada", 20)
+	last := ""
+	for done := 0; done < 20; {
+		for range 4 {
+			if len(ada.held) > 0 || done == 0 {
+				ada.echo()
+			}
+		}
+		s := g.watch("list=true&job="+j.ID, last, func(s *seen) bool { return s.jobs[j.ID].Tasks.Done > done })
+		done, last = s.jobs[j.ID].Tasks.Done, s.last
+	}
+	g.Close(t.Context())
+	g = serve(t, dir, nil)
+	if s := g.watch("job="+j.ID, last, never); s.jobs[j.ID].State != api.JobStateDone {
+		t.Errorf("after a restart: %+v", s)
+	}
+}
+
+// However many look on, all get the end, each on a stream of his own.
+func TestManyViewers(t *testing.T) {
+	const viewers = 500
+	g := serve(t, t.TempDir(), nil)
+	j := g.echoes("a\n", "")
+	ready, ends := make(chan bool, viewers), make(chan string, viewers)
+	for i := range viewers {
+		path := []string{"/api/v1/jobs/" + j.ID + "/events", "/api/v1/events?job=" + j.ID}[i%2]
+		go func() {
+			var last event
+			for e := range g.events(path, "") {
+				if last.id == "" {
+					ready <- true
+				}
+				last = e
+			}
+			ends <- last.data
+		}()
+	}
+	for range viewers {
+		<-ready
+	}
+	g.worker("Ada", 1).echo()
+	for range viewers {
+		if end := <-ends; !strings.Contains(end, `"state":"done"`) {
+			t.Fatalf("a stream ended with %s", end)
+		}
+	}
+}
+
+func TestBadWatching(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	many := strings.Repeat("&job=none", 201)
+	for query, c := range map[string]struct {
+		status int
+		says   string
+	}{
+		"":                   {http.StatusUnprocessableEntity, "say what to watch"},
+		"?grid=false":        {http.StatusUnprocessableEntity, "say what to watch"},
+		"?grid=true" + many:  {http.StatusUnprocessableEntity, "at most 200 jobs, not for 201"},
+		"?job=none":          {http.StatusNotFound, `job "none" is not known here`},
+		"?job=none&job=some": {http.StatusNotFound, "is not known here"},
+		"?job=":              {http.StatusNotFound, "is not known here"},
+		"?grid=maybe":        {http.StatusBadRequest, "grid"},
+	} {
+		g.refuses("GET", "/api/v1/events"+query, nil, c.status, c.says)
+	}
+	for range g.events("/api/v1/events?list=true"+many[:200*len("&job=none")], "nonsense") {
+		break // the list is there, the jobs are not
+	}
+}
+
+// Failures and wrong results of running jobs are news of the grid, the newest
+// first, until the job ends.
+func TestGridIncidents(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	j := g.echoes("a\nb\n", "strict:2")
+	g.worker("Mal", 1).fail("exit status 3")
+	g.worker("Eve", 1).answer("wrong\n")
+	ada, bob := g.worker("Ada", 2), g.worker("Bob", 2)
+	ada.echoOf("a\n")
+	bob.echoOf("a\n")
+	all := g.watch("grid=true", "", func(s *seen) bool { return len(s.grid.Incidents) == 2 }).grid.Incidents
+	if i := all[0]; i.By != "Eve" || i.Job != j.ID || i.Title != j.Title || i.Task != 0 || !strings.Contains(i.Reason, "the others agree on") || i.At.Before(all[1].At) {
+		t.Errorf("the wrong result: %+v", i)
+	}
+	if i := all[1]; i.By != "Mal" || i.Reason != "exit status 3" {
+		t.Errorf("the failure: %+v", i)
+	}
+	if f := get[api.Job](g, "/api/v1/jobs/"+j.ID).Failures; len(f) != 2 || f[1].By != "Eve" {
+		t.Errorf("what went wrong in the job: %+v", f)
+	}
+	ada.echoOf("b\n")
+	bob.echoOf("b\n")
+	g.watch("grid=true", "", func(s *seen) bool { return s.grid.Jobs == 0 && len(s.grid.Incidents) == 0 })
+	if all := get[[]api.Sample](g, "/api/v1/grid/history"); len(all) == 0 || all[len(all)-1].Workers != 4 {
+		t.Errorf("the history: %+v", all)
+	}
+}
