@@ -7,7 +7,7 @@ export default defineConfig({
   server: {
     // Pictures of the programs lie beside them.
     fs: { allow: ['..'] },
-    proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true } },
+    proxy: { '/api': { target: process.env.POTLUCK_SERVER ?? 'http://127.0.0.1:8080', ws: true } },
   },
   build: {
     manifest: true,

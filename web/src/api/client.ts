@@ -6,6 +6,7 @@ export type Job = Schemas['Job'];
 export type JobState = Schemas['JobState'];
 export type JobAction = Schemas['JobAction'];
 export type Task = Schemas['Task'];
+export type TaskPage = Schemas['TaskPage'];
 export type Tiles = Schemas['Tiles'];
 export type Program = Schemas['Program'];
 export type Module = Schemas['Module'];
@@ -49,6 +50,14 @@ export async function take<T>(answer: Promise<Answer<T>>): Promise<T> {
   }
   if (!got.response.ok) throw problem(got.response, got.error);
   return got.data as T;
+}
+
+/** A page of a job's tasks. The description has three media types there; this asks for JSON. */
+export function takeTasks(
+  id: string,
+  query: { all?: boolean; cursor?: string; limit: number },
+): Promise<TaskPage> {
+  return take(api.GET('/jobs/{id}/tasks', { params: { path: { id }, query } })) as Promise<TaskPage>;
 }
 
 /** Fetches something that is not JSON; anything but success is an ApiError. */
