@@ -131,5 +131,5 @@ it('puts everything together', () => {
 });
 
 it('says what an example sets', () => {
-  expect(summary(fields, examplesOf(schema)[0]!)).toBe('Queens 16 · center [1, 2]');
+  expect(summary(fields, examplesOf(schema)[0]!)).toBe('Queens 16 · center 1, 2');
 });

@@ -228,10 +228,14 @@ export function summary(fields: Field[], params: Record<string, unknown>): strin
   return Object.entries(params)
     .map(([name, value]) => {
       const title = fields.find((field) => field.name === name)?.title ?? name;
-      const shown = typeof value === 'number' ? grouped(value) : plain(value).replaceAll(',', ', ');
-      return `${title} ${shown}`;
+      return `${title} ${brief(value)}`;
     })
     .join(' · ');
+}
+
+function brief(value: unknown): string {
+  if (typeof value === 'number') return grouped(value);
+  return Array.isArray(value) ? value.map(plain).join(', ') : plain(value);
 }
 
 function object(value: unknown): Schema {
