@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { csv, format } from './result';
+
+describe('csv', () => {
+  it('reads quotes, commas and both ends of lines', () => {
+    expect(csv('a,b\r\n"x, ""y""",2\n3,')).toEqual([['a', 'b'], ['x, "y"', '2'], ['3', '']]); // prettier-ignore
+  });
+
+  it('takes what there is of a text that was cut', () => {
+    expect(csv('a,b\n1,"tw')).toEqual([['a', 'b']]);
+    expect(csv('')).toEqual([]);
+  });
+});
+
+describe('format', () => {
+  it('indents JSON', () => {
+    expect(format('{"a":[1]}', 'application/json', false)).toEqual({
+      kind: 'text',
+      text: '{\n  "a": [\n    1\n  ]\n}',
+    });
+  });
+
+  it('leaves alone what was cut, is broken, or would lose digits', () => {
+    for (const [text, cut] of [
+      ['[1,2', true],
+      ['[1,2', false],
+      ['[12345678901234567890]', false],
+    ] as const) {
+      expect(format(text, 'application/json', cut)).toEqual({ kind: 'text', text });
+    }
+  });
+
+  it('makes a table of CSV', () => {
+    expect(format('word,count\nthe,7\n', 'text/csv; charset=utf-8', false)).toEqual({
+      kind: 'table',
+      rows: [['word', 'count'], ['the', '7']],
+    }); // prettier-ignore
+  });
+});

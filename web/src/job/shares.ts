@@ -1,0 +1,60 @@
+import type { Job } from '../api/client';
+
+export type ShareName = 'done' | 'computing' | 'voting' | 'queued';
+
+export interface Share {
+  name: ShareName;
+  word: string;
+  tasks: number;
+}
+
+/**
+ * Every task of a job once: what is done, being computed, waiting for votes, queued. The grid counts
+ * copies that are computed; a task can have several, and one that waits for votes can have some as well.
+ */
+export function sharesOf({ total, done, lent, voting }: Job['tasks']): Share[] {
+  const votes = Math.min(voting, total - done);
+  const computing = Math.min(lent, total - done - votes);
+  return [
+    { name: 'done', word: 'Validated', tasks: done },
+    { name: 'computing', word: 'Computing', tasks: computing },
+    { name: 'voting', word: 'Waiting for votes', tasks: votes },
+    { name: 'queued', word: 'Queued', tasks: total - done - votes - computing },
+  ];
+}
+
+export function final(state: Job['state']): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled';
+}
+
+/** The form of a job like this one. */
+export function cloneLink(job: Job): string {
+  const query = new URLSearchParams({ program: job.program || job.module });
+  if (job.params !== undefined) query.set('params', JSON.stringify(job.params));
+  return `/submit?${query.toString()}`;
+}
+
+export interface Contribution {
+  id: string;
+  name: string;
+  tasks: number;
+  seconds: number;
+}
+
+interface Counted {
+  volunteers: { id: string; name?: string; ms: number }[];
+}
+
+/** Who computed how much, the most first. A task that several computed counts for each. */
+export function contributions(tasks: Iterable<Counted>): Contribution[] {
+  const by = new Map<string, Contribution>();
+  for (const { volunteers } of tasks) {
+    for (const { id, name, ms } of volunteers) {
+      const sum = by.get(id) ?? { id, name: name || id.slice(0, 8), tasks: 0, seconds: 0 };
+      sum.tasks++;
+      sum.seconds += ms / 1000;
+      by.set(id, sum);
+    }
+  }
+  return [...by.values()].sort((a, b) => b.tasks - a.tasks || b.seconds - a.seconds);
+}

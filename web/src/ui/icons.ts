@@ -1,0 +1,32 @@
+// Drawn on a grid of 24, as one path each.
+export const shapes = {
+  donate: 'M12 20s-7.5-4.6-7.5-10.2A4.3 4.3 0 0 1 12 7.2a4.3 4.3 0 0 1 7.5 2.6C19.5 15.4 12 20 12 20z',
+  submit: 'M12 16V4m0 0L7 9m5-5 5 5M4 15v4h16v-4',
+  jobs: 'M4 6h2m3 0h11M4 12h2m3 0h11M4 18h2m3 0h11',
+  grid: 'M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z',
+  leaderboard: 'M5 20v-7h4v7M10 20V5h4v15M15 20v-10h4v10M3 20h18',
+  docs: 'M5 4h10l4 4v12H5zM14 4v5h5M8 13h8M8 16.5h6',
+  system: 'M4 5h16v11H4zM9 20h6M12 16v4',
+  light:
+    'M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2.5M12 19.5V22M2 12h2.5M19.5 12H22M5 5l1.7 1.7M17.3 17.3 19 19M19 5l-1.7 1.7M6.7 17.3 5 19',
+  dark: 'M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5z',
+  check: 'M5 12.5 10 17.5 19.5 7',
+  cross: 'M6 6l12 12M18 6 6 18',
+  pause: 'M8.5 5v14M15.5 5v14',
+  play: 'M7 4.5v15l12-7.5z',
+  stop: 'M6 6h12v12H6z',
+  spin: 'M12 3a9 9 0 1 0 9 9',
+  clock: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2',
+  scale: 'M12 4v16M7 20h10M5 7h14M5 7l-2.5 6a3 3 0 0 0 5 0zM19 7l-2.5 6a3 3 0 0 0 5 0z',
+  warning: 'M12 4 2.5 20h19zM12 10v4.5M12 17.2v.3',
+  copy: 'M9 9h11v11H9zM5 15H4V4h11v1',
+  clone: 'M8 8h12v12H8zM16 8V4H4v12h4M14 11v6M11 14h6',
+  download: 'M12 4v12m0 0-5-5m5 5 5-5M4 20h16',
+  trash: 'M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5',
+  retry: 'M20 5v5h-5M19.5 10A8 8 0 1 0 20 13.5',
+  search: 'M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5 20.5 20.5',
+  next: 'M9 5l7 7-7 7',
+  back: 'M15 5l-7 7 7 7',
+  file: 'M6 3h8l5 5v13H6zM13 3v6h6',
+} as const;
+export type IconName = keyof typeof shapes;
