@@ -14,6 +14,7 @@ import (
 
 	"potluck/sandbox/wasmtest"
 	"potluck/server/api"
+	"potluck/wire"
 )
 
 // metric reads one of the server's metrics.
@@ -127,7 +128,9 @@ func TestTiles(t *testing.T) {
 	ada.echoOf("0\n")
 	ada.echoOf("1\n")
 	g.worker("Bob", 1).echoOf("0\n")
-	g.worker("Mal", 1).fail("exit status 3") // task 1
+	if a := g.worker("Mal", 1).fail("out of luck"); a.Status != wire.Pending { // at task 1
+		t.Errorf("a failure: %+v", a)
+	}
 	for count, want := range map[int]api.Tiles{
 		9: {Size: 1, Done: []int{1, 0, 0, 0, 0}, Lent: []int{0, 0, 1, 0, 0}, Voting: []int{0, 1, 0, 0, 0}, Failed: []int{0, 1, 0, 0, 0}},
 		3: {Size: 2, Done: []int{1, 0, 0}, Lent: []int{0, 1, 0}, Voting: []int{1, 0, 0}, Failed: []int{1, 0, 0}},
