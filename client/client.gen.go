@@ -511,7 +511,7 @@ type GetResultParams struct {
 
 // ListTasksParams defines parameters for ListTasks.
 type ListTasksParams struct {
-	// All In a JSON page, also the tasks that are not done: every task has an entry.
+	// All In a JSON page, also the tasks that are not done: every task of a job that has neither failed nor been cancelled has an entry.
 	All    bool   `form:"all,omitempty" json:"all,omitempty,omitzero"`
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  int    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
@@ -615,7 +615,8 @@ type ClientInterface interface {
 	// `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
 	// state. All of them come at first, then each when it changes. Ids grow; a client that sends
 	// the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
-	// seconds.
+	// seconds. Jobs that are not there are left out; it is an error if nothing is there. A stream of
+	// jobs alone ends with the last of them.
 	//
 	// Corresponds with GET /events (the `Watch` operationId).
 	Watch(ctx context.Context, params *WatchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -670,7 +671,8 @@ type ClientInterface interface {
 	// PreviewJobWithBody What a job would be, without submitting it.
 	//
 	// The job is checked and split as it would be, and one task from its middle is computed by the
-	// server, for at most ten seconds. Nothing is stored.
+	// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+	// try a task: then `task_seconds` is absent.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -680,7 +682,8 @@ type ClientInterface interface {
 	// PreviewJob What a job would be, without submitting it.
 	//
 	// The job is checked and split as it would be, and one task from its middle is computed by the
-	// server, for at most ten seconds. Nothing is stored.
+	// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+	// try a task: then `task_seconds` is absent.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -723,8 +726,9 @@ type ClientInterface interface {
 
 	// GetTiles The state of all tasks at a glance.
 	//
-	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
-	// Made at most once a second for however many ask.
+	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
+	// a few more if the job has more than 65,536. Made at most once a second for however many ask.
+	// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 	//
 	// Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
 	GetTiles(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -771,7 +775,8 @@ type ClientInterface interface {
 // `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
 // state. All of them come at first, then each when it changes. Ids grow; a client that sends
 // the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
-// seconds.
+// seconds. Jobs that are not there are left out; it is an error if nothing is there. A stream of
+// jobs alone ends with the last of them.
 //
 // Corresponds with GET /events (the `Watch` operationId).
 func (c *Client) Watch(ctx context.Context, params *WatchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -906,7 +911,8 @@ func (c *Client) CreateJob(ctx context.Context, params *CreateJobParams, body Cr
 // PreviewJobWithBody What a job would be, without submitting it.
 //
 // The job is checked and split as it would be, and one task from its middle is computed by the
-// server, for at most ten seconds. Nothing is stored.
+// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+// try a task: then `task_seconds` is absent.
 //
 // Takes any type of body and a specified content type.
 //
@@ -926,7 +932,8 @@ func (c *Client) PreviewJobWithBody(ctx context.Context, contentType string, bod
 // PreviewJob What a job would be, without submitting it.
 //
 // The job is checked and split as it would be, and one task from its middle is computed by the
-// server, for at most ten seconds. Nothing is stored.
+// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+// try a task: then `task_seconds` is absent.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1029,8 +1036,9 @@ func (c *Client) ListTasks(ctx context.Context, id JobID, params *ListTasksParam
 
 // GetTiles The state of all tasks at a glance.
 //
-// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
-// Made at most once a second for however many ask.
+// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
+// a few more if the job has more than 65,536. Made at most once a second for however many ask.
+// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 //
 // Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
 func (c *Client) GetTiles(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2042,7 +2050,8 @@ type ClientWithResponsesInterface interface {
 	// `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
 	// state. All of them come at first, then each when it changes. Ids grow; a client that sends
 	// the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
-	// seconds.
+	// seconds. Jobs that are not there are left out; it is an error if nothing is there. A stream of
+	// jobs alone ends with the last of them.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2107,7 +2116,8 @@ type ClientWithResponsesInterface interface {
 	// PreviewJobWithBodyWithResponse What a job would be, without submitting it.
 	//
 	// The job is checked and split as it would be, and one task from its middle is computed by the
-	// server, for at most ten seconds. Nothing is stored.
+	// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+	// try a task: then `task_seconds` is absent.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2117,7 +2127,8 @@ type ClientWithResponsesInterface interface {
 	// PreviewJobWithResponse What a job would be, without submitting it.
 	//
 	// The job is checked and split as it would be, and one task from its middle is computed by the
-	// server, for at most ten seconds. Nothing is stored.
+	// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+	// try a task: then `task_seconds` is absent.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2170,8 +2181,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetTilesWithResponse The state of all tasks at a glance.
 	//
-	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
-	// Made at most once a second for however many ask.
+	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
+	// a few more if the job has more than 65,536. Made at most once a second for however many ask.
+	// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3169,7 +3181,8 @@ func (r ListWorkersResponse) ContentType() string {
 // `grid` with the grid's numbers; `list` with a List, when a job came, went or changed its
 // state. All of them come at first, then each when it changes. Ids grow; a client that sends
 // the last one back as Last-Event-ID hears only of later changes. A comment comes every 15
-// seconds.
+// seconds. Jobs that are not there are left out; it is an error if nothing is there. A stream of
+// jobs alone ends with the last of them.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3282,7 +3295,8 @@ func (c *ClientWithResponses) CreateJobWithResponse(ctx context.Context, params 
 // PreviewJobWithBodyWithResponse What a job would be, without submitting it.
 //
 // The job is checked and split as it would be, and one task from its middle is computed by the
-// server, for at most ten seconds. Nothing is stored.
+// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+// try a task: then `task_seconds` is absent.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3298,7 +3312,8 @@ func (c *ClientWithResponses) PreviewJobWithBodyWithResponse(ctx context.Context
 // PreviewJobWithResponse What a job would be, without submitting it.
 //
 // The job is checked and split as it would be, and one task from its middle is computed by the
-// server, for at most ten seconds. Nothing is stored.
+// server, for at most ten seconds. Nothing is stored. On a busy server there may be no time to
+// try a task: then `task_seconds` is absent.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3387,8 +3402,9 @@ func (c *ClientWithResponses) ListTasksWithResponse(ctx context.Context, id JobI
 
 // GetTilesWithResponse The state of all tasks at a glance.
 //
-// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them.
-// Made at most once a second for however many ask.
+// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
+// a few more if the job has more than 65,536. Made at most once a second for however many ask.
+// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -74,6 +74,9 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"result", id}, []string{"[49,64]"}},
 		{[]string{"jobs"}, []string{id, "done", "2/2", "my squares"}},
 		{[]string{"jobs", "--state", "done", "--json"}, []string{`"id": "` + id + `"`}},
+		{[]string{"jobs", "--search", "MY SQ"}, []string{id}},
+		{[]string{"submit", "square", "--params", `{"numbers":[1,2,3]}`, "--preview"}, []string{"tasks   3\n", "inputs  ", "a task  takes "}},
+		{[]string{"submit", "square", "--preview", "--json"}, []string{`"complete": true`, `"task_seconds": `}},
 		{[]string{"job", id}, []string{"done", "2 of 2 done", "trusted", "7 bytes of application/json"}},
 		{[]string{"job", id, "--json"}, []string{`"state": "done"`}},
 		{[]string{"tasks", id}, []string{"Ada"}},
@@ -90,6 +93,9 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("potluck %v has no %q: %+v", c.args, text, got)
 			}
 		}
+	}
+	if got := g.potluck("", "jobs", "--search", "cubes"); got.status != 0 || strings.Contains(got.stdout, id) {
+		t.Errorf("a search for something else: %+v", got)
 	}
 	if got := g.potluck("", "delete", id); got.status != 0 || got.stdout != "" {
 		t.Errorf("delete: %+v", got)

@@ -507,7 +507,7 @@ type GetResultParams struct {
 
 // ListTasksParams defines parameters for ListTasks.
 type ListTasksParams struct {
-	// All In a JSON page, also the tasks that are not done: every task has an entry.
+	// All In a JSON page, also the tasks that are not done: every task of a job that has neither failed nor been cancelled has an entry.
 	All    bool   `form:"all,omitempty" json:"all,omitempty,omitzero"`
 	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  int    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`

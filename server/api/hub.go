@@ -63,6 +63,7 @@ func newHub() *hub {
 	h.now = topic{name: "grid", view: func() any { return h.last }}
 	h.list = topic{name: "list", view: h.viewList}
 	h.touch(&h.now)
+	h.touch(&h.list)
 	return h
 }
 

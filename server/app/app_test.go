@@ -317,14 +317,19 @@ func (w *worker) echo() wire.Ack {
 	return w.answer(string(w.leases(1)[0].Input))
 }
 
-// echoOf answers the task with an input rightly, whichever lease it is.
-func (w *worker) echoOf(input string) wire.Ack {
+// echoOf answers the task with an input rightly, whichever lease it is, and
+// the answer must count.
+func (w *worker) echoOf(input string) {
 	w.t.Helper()
 	for {
 		for _, l := range w.held {
-			if string(l.Input) == input {
-				return w.result(wire.Result{Lease: l.ID, Output: l.Input})
+			if string(l.Input) != input {
+				continue
 			}
+			if a := w.result(wire.Result{Lease: l.ID, Output: l.Input}); a.Status != wire.Accepted && a.Status != wire.Pending {
+				w.t.Errorf("the answer for %q: %+v", input, a)
+			}
+			return
 		}
 		w.receive()
 	}

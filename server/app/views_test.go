@@ -14,6 +14,7 @@ import (
 
 	"potluck/sandbox/wasmtest"
 	"potluck/server/api"
+	"potluck/wire"
 )
 
 // metric reads one of the server's metrics.
@@ -38,18 +39,18 @@ func TestSearch(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
 	submit := func(job api.NewJob) string { return post[api.Job](g, "/api/v1/jobs", job).ID }
 	square := submit(api.NewJob{Program: "square", Title: "Äpfel und Birnen"})
-	primes := submit(api.NewJob{Program: "primes", Title: "Big Ones"})
+	plain := submit(api.NewJob{Program: g.publish(wasmtest.Echo()), Title: "Big Ones", Input: api.Input{Text: "a\n"}})
 	for query, want := range map[string][]string{
 		"q=%C3%A4PFEL":           {square},
 		"q=SQUA":                 {square},
-		"q=n":                    {primes, square},
-		"q=N&state=running":      {primes, square},
+		"q=n":                    {plain, square},
+		"q=N&state=running":      {plain, square},
 		"q=n&state=done":         {},
-		"q=" + primes:            {primes},
-		"q=n&limit=1":            {primes},
+		"q=" + plain:             {plain},
+		"q=n&limit=1":            {plain},
 		"q=birnen&cursor=zzzzzz": {square},
 		"q=pears":                {},
-		"q=":                     {primes, square},
+		"q=":                     {plain, square},
 	} {
 		got := []string{}
 		for _, j := range get[api.JobPage](g, "/api/v1/jobs?"+query).Jobs {
@@ -127,7 +128,9 @@ func TestTiles(t *testing.T) {
 	ada.echoOf("0\n")
 	ada.echoOf("1\n")
 	g.worker("Bob", 1).echoOf("0\n")
-	g.worker("Mal", 1).fail("exit status 3") // task 1
+	if a := g.worker("Mal", 1).fail("out of luck"); a.Status != wire.Pending { // at task 1
+		t.Errorf("a failure: %+v", a)
+	}
 	for count, want := range map[int]api.Tiles{
 		9: {Size: 1, Done: []int{1, 0, 0, 0, 0}, Lent: []int{0, 0, 1, 0, 0}, Voting: []int{0, 1, 0, 0, 0}, Failed: []int{0, 1, 0, 0, 0}},
 		3: {Size: 2, Done: []int{1, 0, 0}, Lent: []int{0, 1, 0}, Voting: []int{1, 0, 0}, Failed: []int{1, 0, 0}},

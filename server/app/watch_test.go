@@ -22,43 +22,58 @@ type seen struct {
 
 func (s *seen) take(e event) {
 	s.t.Helper()
-	if before, now := number(s.t, s.last), number(s.t, e.id); now <= before {
-		s.t.Errorf("event %d came after %d", now, before)
+	before, _ := strconv.ParseInt(s.last, 10, 64) // nonsense counts as none
+	if now, err := strconv.ParseInt(e.id, 10, 64); now <= before || err != nil {
+		s.t.Errorf("event %s came after %s", e.id, s.last)
 	}
 	s.last = e.id
 	s.n++
-	var j api.Job
-	into := map[string]any{"job": &j, "list": &s.list, "grid": &s.grid}[e.name]
-	if err := json.Unmarshal([]byte(e.data), into); err != nil {
-		s.t.Fatalf("%+v: %v", e, err)
+	read := func(v any) {
+		if err := json.Unmarshal([]byte(e.data), v); err != nil {
+			s.t.Fatalf("%+v: %v", e, err)
+		}
 	}
-	if e.name == "job" {
+	switch e.name {
+	case "job":
+		var j api.Job
+		read(&j)
 		s.jobs[j.ID] = j
+	case "list":
+		s.list = api.List{}
+		read(&s.list)
+	case "grid":
+		s.grid = api.Grid{}
+		read(&s.grid)
+	default:
+		s.t.Fatalf("what is %+v?", e)
 	}
 }
 
-func number(t *testing.T, id string) int64 {
-	t.Helper()
-	n, err := strconv.ParseInt("0"+id, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// watch reads a stream until done says so, or to its end.
+// watch reads a stream until done says so.
 func (g *grid) watch(query, last string, done func(*seen) bool) *seen {
 	g.t.Helper()
 	s := &seen{t: g.t, jobs: map[string]api.Job{}, last: last}
 	for e := range g.events("/api/v1/events?"+query, last) {
 		if s.take(e); done(s) {
-			break
+			return s
 		}
+	}
+	g.t.Fatalf("the stream ended with %+v", s)
+	return s
+}
+
+// watchAll reads a stream to its end.
+func (g *grid) watchAll(query, last string, each func(*seen)) *seen {
+	g.t.Helper()
+	s := &seen{t: g.t, jobs: map[string]api.Job{}, last: last}
+	for e := range g.events("/api/v1/events?"+query, last) {
+		s.take(e)
+		each(s)
 	}
 	return s
 }
 
-func never(*seen) bool { return false }
+func ignore(*seen) {}
 
 // One stream is enough for a page: jobs, the list of them and the grid.
 func TestWatch(t *testing.T) {
@@ -84,13 +99,13 @@ func TestWatch(t *testing.T) {
 	g.watch(query, first.last, func(s *seen) bool { return final(s) && s.list.Running == 0 && s.grid.Jobs == 0 })
 	// Of jobs alone the stream ends with the last of them.
 	jobs := "job=" + one.ID + "&job=" + two.ID
-	if s := g.watch(jobs, first.last, never); !final(s) || s.n != 2 {
+	if s := g.watchAll(jobs, first.last, ignore); !final(s) || s.n != 2 {
 		t.Errorf("the end: %+v", s)
 	}
 	if status, _, _ := g.request("DELETE", "/api/v1/jobs/"+one.ID, nil); status != http.StatusNoContent {
 		t.Errorf("delete: %d", status)
 	}
-	if s := g.watch(jobs, "", never); len(s.jobs) != 1 || s.jobs[two.ID].ID == "" {
+	if s := g.watchAll(jobs, "", ignore); len(s.jobs) != 1 || s.jobs[two.ID].ID == "" {
 		t.Errorf("after one was deleted: %+v", s)
 	}
 }
@@ -102,13 +117,12 @@ func TestWatchDeleted(t *testing.T) {
 	g.request("POST", "/api/v1/jobs/"+gone.ID+"/cancel", nil)
 	ada := g.worker("Ada", 1)
 	deleted := false
-	s := g.watch("job="+gone.ID+"&job="+done.ID, "", func(s *seen) bool {
+	s := g.watchAll("job="+gone.ID+"&job="+done.ID, "", func(s *seen) {
 		if !deleted && len(s.jobs) == 2 {
 			g.request("DELETE", "/api/v1/jobs/"+gone.ID, nil)
 			ada.echo()
 			deleted = true
 		}
-		return false
 	})
 	if s.jobs[done.ID].State != api.JobStateDone {
 		t.Errorf("%+v", s)
@@ -132,9 +146,10 @@ func TestWatchInPieces(t *testing.T) {
 		s := g.watch("list=true&job="+j.ID, last, func(s *seen) bool { return s.jobs[j.ID].Tasks.Done > done })
 		done, last = s.jobs[j.ID].Tasks.Done, s.last
 	}
+	_ = ada.conn.CloseNow()
 	g.Close(t.Context())
 	g = serve(t, dir, nil)
-	if s := g.watch("job="+j.ID, last, never); s.jobs[j.ID].State != api.JobStateDone {
+	if s := g.watchAll("job="+j.ID, last, ignore); s.jobs[j.ID].State != api.JobStateDone {
 		t.Errorf("after a restart: %+v", s)
 	}
 }
@@ -186,8 +201,9 @@ func TestBadWatching(t *testing.T) {
 	} {
 		g.refuses("GET", "/api/v1/events"+query, nil, c.status, c.says)
 	}
-	for range g.events("/api/v1/events?list=true"+many[:200*len("&job=none")], "nonsense") {
-		break // the list is there, the jobs are not
+	// What is not there is left out.
+	if s := g.watch("list=true"+many[:200*len("&job=none")], "nonsense", func(*seen) bool { return true }); s.list != (api.List{}) {
+		t.Errorf("the list of no jobs: %+v", s.list)
 	}
 }
 
