@@ -1,9 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 import { compress } from './build/compress.ts';
+import { docs } from './build/docs.ts';
 
 export default defineConfig({
-  plugins: [svelte(), compress()],
+  plugins: [docs(), svelte(), compress()],
   server: {
     // Pictures of the programs lie beside them.
     fs: { allow: ['..'] },

@@ -1,9 +1,10 @@
 import { SvelteMap } from 'svelte/reactivity';
-import { api, base, take, type Grid, type Job, type List } from './client';
-import { backoff, queryOf, type Want } from './wants';
+import { api, ApiError, base, take, type Grid, type Job, type List } from './client';
+import { backoff, final, queryOf, type Want } from './wants';
 
 const hiddenFor = 20_000; // a hidden page lets its connection go: browsers allow few to one server
 const pollEvery = 5000;
+const patience = 4000; // a stream that is back before that was hardly away
 
 /**
  * What goes on, as it goes on: one stream for the whole page, shared by whoever watches.
@@ -19,7 +20,9 @@ export class Live {
   private wants = new Set<Want>();
   private source: EventSource | undefined;
   private query = '';
+  private gone = new Set<string>(); // jobs that are not there: one of them would end the whole stream
   private failures = 0;
+  private doubt: ReturnType<typeof setTimeout> | undefined;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private hide: ReturnType<typeof setTimeout> | undefined;
   private queued = false;
@@ -41,7 +44,9 @@ export class Live {
 
   /** Takes in a job that was heard of in another way, such as the answer to an action. */
   put(job: Job): void {
-    if (this.wanted(job.id)) this.jobs.set(job.id, job);
+    if (!this.wanted(job.id)) return;
+    this.jobs.set(job.id, job);
+    this.soon();
   }
 
   private wanted(id: string): boolean {
@@ -55,25 +60,24 @@ export class Live {
     this.queued = true;
     queueMicrotask(() => {
       this.queued = false;
-      const query = queryOf(this.wants);
+      const query = queryOf(this.wants, (id) => !this.gone.has(id) && !final(this.jobs.get(id)?.state));
       if (query !== this.query || (query !== '' && !this.source && !this.retry)) this.open(query);
     });
   }
 
   private open(query: string): void {
-    this.close();
     this.query = query;
+    this.close();
     if (query === '') return;
     const source = new EventSource(`${base}/events?${query}`);
     this.source = source;
     source.onopen = () => {
       this.failures = 0;
-      this.stale = false;
+      this.believe();
     };
     source.onerror = () => this.failed(source);
     source.addEventListener('job', (event: MessageEvent<string>) => {
-      const job = JSON.parse(event.data) as Job;
-      this.jobs.set(job.id, job);
+      this.put(JSON.parse(event.data) as Job);
     });
     source.addEventListener('grid', (event: MessageEvent<string>) => {
       this.grid = JSON.parse(event.data) as Grid;
@@ -88,18 +92,23 @@ export class Live {
     this.source = undefined;
     clearTimeout(this.retry);
     this.retry = undefined;
+    if (this.query === '') this.believe();
   }
 
   /** The browser tries again by itself, with the id of the last event, unless it was told off. */
   private failed(source: EventSource): void {
     this.failures++;
-    if (source.readyState !== EventSource.CLOSED) {
-      this.stale = true;
-      return;
-    }
+    this.doubt ??= setTimeout(() => (this.stale = true), patience);
+    if (source.readyState !== EventSource.CLOSED) return;
     this.close();
     this.retry = setTimeout(() => this.open(this.query), Math.max(pollEvery, backoff(this.failures)));
     void this.poll();
+  }
+
+  private believe(): void {
+    clearTimeout(this.doubt);
+    this.doubt = undefined;
+    this.stale = false;
   }
 
   private async poll(): Promise<void> {
@@ -107,12 +116,22 @@ export class Live {
     const jobs = query.getAll('job').slice(0, 20); // a page that cannot stream must not become a flood
     try {
       await Promise.all([
-        ...jobs.map(async (id) => this.put(await take(api.GET('/jobs/{id}', { params: { path: { id } } })))),
+        ...jobs.map((id) => this.pollJob(id)),
         query.has('grid') && take(api.GET('/grid')).then((grid) => (this.grid = grid)),
       ]);
-      this.stale = false;
+      this.believe();
     } catch {
-      this.stale = true;
+      // The doubt goes on.
+    }
+  }
+
+  private async pollJob(id: string): Promise<void> {
+    try {
+      this.put(await take(api.GET('/jobs/{id}', { params: { path: { id } } })));
+    } catch (cause) {
+      if (!(cause instanceof ApiError && cause.status === 404)) throw cause;
+      this.gone.add(id);
+      this.soon();
     }
   }
 

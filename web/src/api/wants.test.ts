@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { backoff, queryOf } from './wants';
+import { backoff, final, queryOf } from './wants';
 
 it('puts all wants in one query that does not depend on their order', () => {
   const query = 'job=a&job=b&grid=true';
@@ -10,6 +10,13 @@ it('puts all wants in one query that does not depend on their order', () => {
 it('wants nothing when nobody does', () => {
   expect(queryOf([])).toBe('');
   expect(queryOf([{ jobs: [] }])).toBe('');
+});
+
+it('leaves out what there is nothing to hear of', () => {
+  expect(queryOf([{ jobs: ['a', 'b'] }], (id) => id !== 'a')).toBe('job=b');
+  expect(['running', 'paused', 'done', 'failed', 'cancelled', undefined].map(final)).toEqual([
+    false, false, true, true, true, false,
+  ]); // prettier-ignore
 });
 
 it('asks for no more jobs than the API takes', () => {

@@ -7,13 +7,18 @@ export interface Want {
 
 const mostJobs = 200; // the API takes no more
 
-/** All wants as the query of one stream; empty when nobody wants anything. */
-export function queryOf(wants: Iterable<Want>): string {
+/** Whether a job's state is one that a stream has nothing to add to. */
+export function final(state?: string): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled';
+}
+
+/** All wants as the query of one stream, with the jobs that are worth it; empty when nobody wants anything. */
+export function queryOf(wants: Iterable<Want>, worth: (id: string) => boolean = () => true): string {
   const jobs = new Set<string>();
   let grid = false;
   let list = false;
   for (const want of wants) {
-    for (const id of want.jobs ?? []) jobs.add(id);
+    for (const id of want.jobs ?? []) if (worth(id)) jobs.add(id);
     grid ||= want.grid ?? false;
     list ||= want.list ?? false;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { csv, format } from './result';
+import { csv, format, textOf } from './result';
 
 describe('csv', () => {
   it('reads quotes, commas and both ends of lines', () => {
@@ -36,4 +36,12 @@ describe('format', () => {
       rows: [['word', 'count'], ['the', '7']],
     }); // prettier-ignore
   });
+});
+
+it('tells text from data', () => {
+  const bytes = (...b: number[]) => new Uint8Array(b).buffer;
+  expect(textOf(bytes(0x68, 0xc3, 0xa9, 0x0a), false)).toBe('hé\n');
+  expect(textOf(bytes(0x68, 0xc3), true)).toBe('h'); // cut within a character
+  expect(textOf(bytes(0x68, 0xc3), false)).toBeUndefined();
+  expect(textOf(bytes(0x68, 0), false)).toBeUndefined();
 });

@@ -40,6 +40,17 @@ async function upTo(response: Response, most: number): Promise<{ bytes: Blob; cu
   }
 }
 
+/** Bytes as text, if that is what they are. What was cut may end within a character. */
+export function textOf(bytes: ArrayBuffer, cut: boolean): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: cut });
+    // eslint-disable-next-line no-control-regex -- exactly these tell data from text
+    return /[\0-\x08\x0e-\x1a]/.test(text) ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
 export type Formatted = { kind: 'text'; text: string } | { kind: 'table'; rows: string[][] };
 
 /** Text the way it is read best: JSON indented, CSV as a table. What was cut stays as it is. */

@@ -23,10 +23,6 @@ export function sharesOf({ total, done, lent, voting }: Job['tasks']): Share[] {
   ];
 }
 
-export function final(state: Job['state']): boolean {
-  return state === 'done' || state === 'failed' || state === 'cancelled';
-}
-
 /** The form of a job like this one. */
 export function cloneLink(job: Job): string {
   const query = new URLSearchParams({ program: job.program || job.module });

@@ -156,7 +156,9 @@ export class Draft {
   /** The request's body. Parameters go in as the text they are, so that no digit is lost. */
   private async body(): Promise<string> {
     const job: NewJob = { program: this.target.id };
-    if (this.title.trim()) job.title = this.title.trim();
+    // Of a plain program the grid knows no name; the file's is better than none.
+    const title = this.title.trim() || (this.target.plain ? this.target.title.slice(0, 120) : '');
+    if (title) job.title = title;
     if (this.takesInput) job.input = await this.inputOf();
     const args = this.args.split('\n').filter((arg) => arg !== '');
     if (this.target.plain && args.length) job.args = args;

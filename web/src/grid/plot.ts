@@ -1,0 +1,58 @@
+// uPlot is loaded with this file, when a chart is to be seen.
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import type { View } from './history';
+
+export function draw(target: HTMLElement, view: View, height: number): uPlot {
+  const style = getComputedStyle(target);
+  // A canvas does not know light-dark(): let the browser decide it on a property that is a colour.
+  const colour = (name: string) => {
+    target.style.color = `var(--${name})`;
+    return style.color;
+  };
+  const [ink, line] = [colour('muted'), colour('line')];
+  const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+  const tones = view.series.map(({ tone }) => colour(tone));
+  const fills = view.series.map(({ tone }) => {
+    target.style.color = `color-mix(in srgb, var(--${tone}) 16%, transparent)`;
+    return style.color;
+  });
+  target.style.color = '';
+  return new uPlot(
+    {
+      width: Math.max(200, target.clientWidth),
+      height,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] } },
+      axes: [
+        { ...axis, space: 70, values: (_, ticks) => ticks.map(time) },
+        { ...axis, size: 56, values: (_, ticks) => ticks.map(short) },
+      ],
+      series: [
+        {},
+        ...view.series.map(({ name }, i) => ({
+          label: name,
+          stroke: tones[i],
+          width: 2,
+          dash: i > 0 ? [6, 4] : undefined,
+          fill: i > 0 ? undefined : fills[i],
+          points: { show: false },
+        })),
+      ],
+    },
+    [[], ...view.series.map(() => [])],
+    target,
+  );
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+
+function time(seconds: number): string {
+  return clock.format(seconds * 1000);
+}
+
+function short(n: number): string {
+  return compact.format(n);
+}
