@@ -4,23 +4,23 @@ package browser
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"potluck/client"
 	"potluck/sandbox/process"
+	"potluck/scripts/chrome"
 	"potluck/scripts/localgrid"
 )
 
 // patience is how long a test waits for what must come.
-const patience = time.Minute
+const patience = chrome.Patience
 
 var bin, cache string
 
@@ -73,81 +73,115 @@ func start(t *testing.T, args ...string) *grid {
 	return &grid{g, t}
 }
 
-// A tab is one of a browser of its own, with a fresh profile.
+// A tab fails the test when something cannot be done in it, or when its console
+// has errors that the test does not expect.
 type tab struct {
-	t   *testing.T
-	ctx context.Context //nolint:containedctx // the browser's life
-
-	mu       sync.Mutex
-	console  []string // errors that the page has caused
-	expected bool     // they are what the test is about
+	*chrome.Tab
+	t        *testing.T
+	expected bool // errors in the console
 }
 
-// chrome starts a browser.
-func chrome(t *testing.T, options ...chromedp.ExecAllocatorOption) *tab {
+// A browser ends with the test.
+type browser struct {
+	*chrome.Browser
+	t *testing.T
+}
+
+func newBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	options = append(slices.Concat(chromedp.DefaultExecAllocatorOptions[:], options),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true), chromedp.WindowSize(1280, 900))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	b := &tab{t: t, ctx: ctx}
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // it may have died
-		cancel()
-		if errs := b.errors(); len(errs) > 0 && !b.expected {
-			t.Errorf("the console has errors: %q", errs)
-		}
-	})
-	if err := chromedp.Do(ctx); err != nil { // it starts
-		t.Fatalf("start Chromium (scripts/install.sh chromium): %v", err)
+	b, err := chrome.Start(options...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	go b.listen()
-	return b
+	t.Cleanup(b.Close)
+	return &browser{b, t}
 }
 
-// listen collects what goes wrong on the page.
-func (b *tab) listen() {
-	for m, err := range chromedp.Console(b.ctx) {
-		if err != nil {
-			return
-		}
-		if m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleException {
-			b.mu.Lock()
-			b.console = append(b.console, m.String()+" "+m.URL)
-			b.mu.Unlock()
-		}
-	}
-}
-
-func (b *tab) errors() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.console
-}
-
-// do does things on the page within the patience.
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+// open opens a page in a new tab.
+func (b *browser) open(url string) *tab {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// ask reads something of the page.
-func ask[T any](b *tab, a chromedp.Action[T]) T {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, a)
+	opened, err := b.Open()
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	t := &tab{Tab: opened, t: b.t}
+	b.t.Cleanup(func() {
+		if errs := t.Errors(); len(errs) > 0 && !t.expected {
+			b.t.Errorf("the console has errors: %q", errs)
+		}
+		if b.t.Failed() {
+			text, _ := chrome.Read[string](opened, "document.body.innerText")
+			b.t.Logf("the page says: %.3000s", text)
+		}
+		t.Close()
+	})
+	t.do(chromedp.Navigate(url))
+	return t
+}
+
+// must fails the test.
+func (t *tab) must(err error) {
+	t.t.Helper()
+	if err != nil {
+		t.t.Fatal(err)
+	}
+}
+
+func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) { t.t.Helper(); t.must(t.Do(steps...)) }
+func (t *tab) press(name string)                          { t.t.Helper(); t.must(t.Press(name)) }
+func (t *tab) says(text string)                           { t.t.Helper(); t.must(t.Says(text)) }
+func (t *tab) until(expression string)                    { t.t.Helper(); t.must(t.Until(expression)) }
+
+func read[T any](t *tab, expression string) T {
+	t.t.Helper()
+	v, err := chrome.Read[T](t.Tab, expression)
+	t.must(err)
 	return v
 }
 
+// runner starts a runner with one slot, unless told otherwise.
+func (g *grid) runner(name string, args ...string) *localgrid.Process {
+	g.t.Helper()
+	p, err := g.Worker(append([]string{"--name", name, "--slots", "1", "--cache", filepath.Join(cache, name)}, args...)...)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return p
+}
+
+func (g *grid) submit(j client.NewJob) *client.Job {
+	g.t.Helper()
+	created, err := g.Submit(g.t.Context(), j)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return created
+}
+
+// follow reads a job's events until one is as wanted.
+func (g *grid) follow(id string, wanted func(*client.Job) bool) *client.Job {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+	defer cancel()
+	j, err := g.Follow(ctx, id, wanted)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return j
+}
+
+// done waits for a job to be done and gives its result.
+func (g *grid) done(id string) []byte {
+	g.t.Helper()
+	if j := g.follow(id, func(*client.Job) bool { return false }); j.State != client.JobStateDone {
+		g.t.Fatalf("the job is %s: %s, %+v", j.State, j.Reason, j.Failures)
+	}
+	data, err := g.Result(g.t.Context(), id)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return data
+}
+
 // params writes JSON.
-func params(format string, args ...any) []byte { return fmt.Appendf(nil, format, args...) }
+func params(format string, args ...any) json.RawMessage { return fmt.Appendf(nil, format, args...) }

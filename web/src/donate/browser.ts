@@ -1,5 +1,5 @@
 import executor from '../executor/executor.ts?worker&url';
-import wasm from '../../build/agent.wasm?url';
+import wasm from '../../generated/agent.wasm?url';
 import { Donor, type Agent } from './donor.svelte';
 import { guards } from './guards';
 import { missing } from './missing';

@@ -1,0 +1,106 @@
+package browser
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"potluck/wire"
+)
+
+// A road is what lies between a browser and the grid. It can be closed, and it
+// knows what went along.
+type road struct {
+	*httptest.Server
+	closed atomic.Bool
+	work   http.HandlerFunc // for workers, instead of the grid
+	bytes  atomic.Int64     // of all answers
+
+	mu    sync.Mutex
+	paths []string
+}
+
+// went gives the paths asked for that have one of these in them.
+func (r *road) went(parts ...string) (paths []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.paths {
+		if slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(p, part) }) {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// A counter counts the bytes of an answer.
+type counter struct {
+	http.ResponseWriter
+	sum *atomic.Int64
+}
+
+func (c counter) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.sum.Add(int64(n))
+	return n, err
+}
+
+// Unwrap lets a socket take the connection over.
+func (c counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func newRoad(t *testing.T, to string) *road {
+	t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // the grid compares it with the Origin
+		},
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		FlushInterval: -1,
+	}
+	r := &road{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		r.paths = append(r.paths, req.URL.Path)
+		r.mu.Unlock()
+		switch {
+		case r.closed.Load():
+			panic(http.ErrAbortHandler)
+		case r.work != nil && req.URL.Path == wire.SocketPath:
+			r.work(w, req)
+		default:
+			proxy.ServeHTTP(counter{w, &r.bytes}, req)
+		}
+	}))
+	t.Cleanup(func() { r.CloseClientConnections(); r.Close() })
+	return r
+}
+
+// close cuts all connections and lets no new ones through.
+func (r *road) close() {
+	r.closed.Store(true)
+	r.CloseClientConnections()
+}
+
+func (r *road) open() { r.closed.Store(false) }
+
+// file writes a file for a test.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
