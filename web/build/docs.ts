@@ -48,6 +48,7 @@ export function render(markdown: string, folder: string, exists: (file: string) 
   const files: string[] = [];
   const ids = new Set<string>();
   let title = '';
+  let tables = 0;
 
   const address = (href: string): string | undefined => {
     if (/^([a-z]+:|#|\/)/i.test(href)) return href;
@@ -93,10 +94,13 @@ export function render(markdown: string, folder: string, exists: (file: string) 
           : `<img src="${escape(to)}" alt="${escape(text)}" loading="lazy">`;
       },
       table(token: Tokens.Table) {
-        const row = (cells: Tokens.TableCell[], tag: string) =>
-          `<tr>${cells.map((cell) => `<${tag}>${this.parser.parseInline(cell.tokens)}</${tag}>`).join('')}</tr>`;
-        const body = token.rows.map((cells) => row(cells, 'td')).join('');
-        return `<div class="scroll" tabindex="0" role="region" aria-label="Table"><table><thead>${row(token.header, 'th scope="col"').replaceAll('</th scope="col">', '</th>')}</thead><tbody>${body}</tbody></table></div>\n`;
+        tables++;
+        const section = headings.at(-1)?.text ?? title;
+        const row = (cells: Tokens.TableCell[], head: boolean) =>
+          `<tr>${cells.map((cell) => cellOf(this.parser.parseInline(cell.tokens), head)).join('')}</tr>`;
+        const body = token.rows.map((cells) => row(cells, false)).join('');
+        const name = escape(`Table ${tables}, ${section}`);
+        return `<div class="scroll" tabindex="0" role="region" aria-label="${name}"><table><thead>${row(token.header, true)}</thead><tbody>${body}</tbody></table></div>\n`;
       },
       code({ text }: Tokens.Code) {
         return `<div class="code"><pre tabindex="0"><code>${escape(text)}</code></pre></div>\n`;
@@ -111,6 +115,11 @@ export function render(markdown: string, folder: string, exists: (file: string) 
     .split('\u0000')
     .map((piece, i) => (i % 2 === 0 ? piece : { file: files[Number(piece)] ?? '' }));
   return { title, headings, pieces };
+}
+
+/** A cell. One in the head that says nothing heads nothing. */
+function cellOf(inner: string, head: boolean): string {
+  return head && inner !== '' ? `<th scope="col">${inner}</th>` : `<td>${inner}</td>`;
 }
 
 /** The id that GitHub gives a heading, so that the same links work in both places. */

@@ -1,23 +1,16 @@
 // uPlot is loaded with this file, when a chart is to be seen.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { resolve } from './colours';
 import type { View } from './history';
 
 export function draw(target: HTMLElement, view: View, height: number): uPlot {
-  const style = getComputedStyle(target);
-  // A canvas does not know light-dark(): let the browser decide it on a property that is a colour.
-  const colour = (name: string) => {
-    target.style.color = `var(--${name})`;
-    return style.color;
-  };
-  const [ink, line] = [colour('muted'), colour('line')];
+  const tones = view.series.map(({ tone }) => `var(--${tone})`);
+  const fills = tones.map((tone) => `color-mix(in srgb, ${tone} 16%, transparent)`);
+  const strokes = resolve(target, tones);
+  const areas = resolve(target, fills);
+  const [ink, line] = resolve(target, ['var(--muted)', 'var(--line)']);
   const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
-  const tones = view.series.map(({ tone }) => colour(tone));
-  const fills = view.series.map(({ tone }) => {
-    target.style.color = `color-mix(in srgb, var(--${tone}) 16%, transparent)`;
-    return style.color;
-  });
-  target.style.color = '';
   return new uPlot(
     {
       width: Math.max(200, target.clientWidth),
@@ -33,10 +26,10 @@ export function draw(target: HTMLElement, view: View, height: number): uPlot {
         {},
         ...view.series.map(({ name }, i) => ({
           label: name,
-          stroke: tones[i],
+          stroke: strokes[i],
           width: 2,
           dash: i > 0 ? [6, 4] : undefined,
-          fill: i > 0 ? undefined : fills[i],
+          fill: i > 0 ? undefined : areas[i],
           points: { show: false },
         })),
       ],

@@ -16,7 +16,8 @@ export interface Estimate {
 
 const memory = 120_000; // what is older says little about now
 const recent = 20_000;
-const enough = 0.05;
+/** Share of the tasks that must be done before anything is said. */
+export const enough = 0.05;
 
 /** Notes how many tasks were done at a moment, and forgets what is too old. */
 export function note(points: Point[], point: Point): Point[] {
