@@ -119,7 +119,7 @@ func Read[T any](t *Tab, expression string) (T, error) {
 func (t *Tab) Until(expression string) error {
 	ctx, cancel := context.WithTimeout(t.ctx, Patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond)))
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingInterval(50*time.Millisecond)))
 	if err != nil {
 		return fmt.Errorf("wait for %s: %w", expression, err)
 	}
