@@ -3,6 +3,7 @@ import wasm from '../../generated/agent.wasm?url';
 import { Donor, type Agent } from './donor.svelte';
 import { guards } from './guards';
 import { missing } from './missing';
+import { presence } from './presence.svelte';
 import { lockSeat } from './seat';
 import { storage } from './storage';
 import { keepAwake } from './wake';
@@ -26,6 +27,7 @@ export const donor = new Donor({
   session: storage('session'),
 });
 
+presence.donor = donor;
 addEventListener('pagehide', donor.left);
 document.addEventListener('freeze', donor.froze);
 document.addEventListener('resume', donor.thawed);
