@@ -45,11 +45,19 @@ async function start(command: Start): Promise<void> {
     const go = new Go();
     const program = await WebAssembly.instantiateStreaming(fetch(command.wasm), go.importObject);
     await go.run(program.instance);
+    if (!ended) fail('it ended and did not say why; the console of the browser may know');
   } catch (error) {
-    report({ kind: 'ended', code: 'failed', reason: `the agent could not run: ${String(error)}` });
+    fail(String(error));
   }
 }
 
+function fail(why: string): void {
+  report({ kind: 'ended', code: 'failed', reason: `the agent could not run: ${why}` });
+}
+
+let ended = false;
+
 function report(r: Report): void {
+  ended ||= r.kind === 'ended';
   postMessage(r);
 }

@@ -156,6 +156,7 @@ describe('limits', () => {
   it('let the machine be overruled, or its reasons be unticked', async () => {
     const { donor, started, battery, busy } = fakeDonor();
     const agent = await started();
+    donor.change({ busy: true });
     busy.tell?.(true);
     donor.override();
     expect([donor.settings.busy, busy.tell, donor.state]).toEqual([false, undefined, 'computing']);

@@ -4,7 +4,10 @@ export interface Settings {
   /** Share of each core's time, in percent. */
   share: number;
   name: string;
-  /** Pause on battery, while others need the machine, and while the browser saves data. */
+  /**
+   * Pause on battery, while others need the machine, and while the browser saves data. How busy the machine is
+   * cannot be told apart from our own work for certain, so that is for who asks for it.
+   */
   battery: boolean;
   busy: boolean;
   saver: boolean;
@@ -21,7 +24,7 @@ export function defaults(cores: number): Settings {
     share: 100,
     name: '',
     battery: true,
-    busy: true,
+    busy: false,
     saver: true,
     awake: false,
   };
