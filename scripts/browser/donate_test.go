@@ -291,6 +291,7 @@ func TestPauseAndFinish(t *testing.T) {
 func TestFrozenTab(t *testing.T) {
 	g := start(t)
 	tab := newBrowser(t).donate(g.URL)
+	tab.expected = true // the browser cuts the socket
 	tab.says("Ready, but there is no work")
 	for _, state := range []page.SetWebLifecycleStateState{page.SetWebLifecycleStateStateFrozen, page.SetWebLifecycleStateStateActive} {
 		if _, err := chromedp.Call(tab.Context(), page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state}); err != nil {

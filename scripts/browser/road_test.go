@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -26,6 +27,7 @@ type road struct {
 
 	mu    sync.Mutex
 	paths []string
+	conns []net.Conn
 }
 
 // went gives the paths asked for that have one of these in them.
@@ -70,7 +72,7 @@ func newRoad(t *testing.T, to string) *road {
 		FlushInterval: -1,
 	}
 	r := &road{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.paths = append(r.paths, req.URL.Path)
 		r.mu.Unlock()
@@ -83,14 +85,41 @@ func newRoad(t *testing.T, to string) *road {
 			proxy.ServeHTTP(counter{w, &r.bytes}, req)
 		}
 	}))
-	t.Cleanup(func() { r.CloseClientConnections(); r.Close() })
+	r.Listener = &lane{Listener: r.Listener, road: r}
+	r.Start()
+	t.Cleanup(func() { r.cut(); r.Close() })
 	return r
+}
+
+// A lane remembers connections, for cutting sockets too.
+type lane struct {
+	net.Listener
+	road *road
+}
+
+func (l *lane) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.road.mu.Lock()
+		l.road.conns = append(l.road.conns, conn)
+		l.road.mu.Unlock()
+	}
+	return conn, err
+}
+
+func (r *road) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.conns {
+		_ = c.Close() // it may be closed already
+	}
+	r.conns = nil
 }
 
 // close cuts all connections and lets no new ones through.
 func (r *road) close() {
 	r.closed.Store(true)
-	r.CloseClientConnections()
+	r.cut()
 }
 
 func (r *road) open() { r.closed.Store(false) }
