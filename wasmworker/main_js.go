@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// linger is longer than in a headless worker: a browser takes a millisecond to send a message.
+	linger = 160 * time.Millisecond
 	// reportEvery is how often the page hears of changes.
 	reportEvery = 250 * time.Millisecond
 	// finishGrace is how long tasks may go on when the person wants to wait for them.
@@ -39,7 +41,7 @@ func main() {
 	}
 	a := agent.New(agent.Config{
 		Server: start.Get("server").String(), Hello: h, Engine: e,
-		Limits: agent.Limits{Share: start.Get("share").Float()}, Observe: r.hear, Log: slog.New(slog.DiscardHandler),
+		Limits: agent.Limits{Share: start.Get("share").Float()}, Linger: linger, Observe: r.hear, Log: slog.New(slog.DiscardHandler),
 	})
 	obey := js.FuncOf(func(_ js.Value, args []js.Value) any {
 		command(a, args[0])

@@ -102,7 +102,7 @@ func run(o options) error {
 	}
 	return agent.New(agent.Config{
 		Server: o.Server, Hello: hello, Engine: engine,
-		UntilIdle: o.UntilIdle, MaxTasks: o.MaxTasks, Grace: o.Grace, Observe: o.observer(),
+		Linger: 40 * time.Millisecond, UntilIdle: o.UntilIdle, MaxTasks: o.MaxTasks, Grace: o.Grace, Observe: o.observer(),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}).Run(ctx)
 }

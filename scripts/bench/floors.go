@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
 	"potluck/sandbox/wasmtest"
@@ -117,30 +120,45 @@ func runBare(ctx context.Context, name string, params []byte) (took, sum time.Du
 		return 0, 0, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	all, err := tasks.Catalogue()
+	module, inputs, err := splitBuiltin(ctx, name, params)
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, p := range all {
-		if p.Name != name {
-			continue
-		}
-		m, err := publish(dir, p.Module)
-		if err != nil {
-			return 0, 0, err
-		}
-		c := process.Config{Cache: dir}
-		pool := sandbox.NewPool(1, c.Spawn)
-		defer pool.Close()
-		prog := program.Program{Module: m, Manifest: &p.Manifest}
-		var inputs [][]byte
-		err = prog.Split(ctx, pool, params, func(input []byte) error { inputs = append(inputs, input); return nil })
-		if err != nil {
-			return 0, 0, err
-		}
-		return runAll(c, m, prog.MapArgs(nil), inputs)
+	m, err := publish(dir, module)
+	if err != nil {
+		return 0, 0, err
 	}
-	return 0, 0, fmt.Errorf("there is no program %s", name)
+	return runAll(process.Config{Cache: dir}, m, []string{string(contract.Map)}, inputs)
+}
+
+// splitBuiltin gives the published module of a built-in program and the inputs
+// of a job's tasks.
+func splitBuiltin(ctx context.Context, name string, params []byte) (module []byte, inputs [][]byte, err error) {
+	dir, err := os.MkdirTemp("", "potluck-split-")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	all, err := tasks.Catalogue()
+	if err != nil {
+		return nil, nil, err
+	}
+	i := slices.IndexFunc(all, func(p tasks.Program) bool { return p.Name == name })
+	if i < 0 {
+		return nil, nil, fmt.Errorf("there is no program %s", name)
+	}
+	m, err := publish(dir, all[i].Module)
+	if err != nil {
+		return nil, nil, err
+	}
+	if module, err = os.ReadFile(m.Path); err != nil {
+		return nil, nil, err
+	}
+	pool := sandbox.NewPool(1, process.Config{Cache: dir}.Spawn)
+	defer pool.Close()
+	p := program.Program{Module: m, Manifest: &all[i].Manifest}
+	err = p.Split(ctx, pool, params, func(input []byte) error { inputs = append(inputs, bytes.Clone(input)); return nil })
+	return module, inputs, err
 }
 
 // runAll runs a task for each input in two executors that have compiled the

@@ -22,12 +22,16 @@ import (
 	"potluck/scripts/localgrid"
 )
 
+var echoModule = wasmtest.Echo()
+
 type bench struct {
 	grid  *localgrid.Grid
 	out   *tabwriter.Writer
 	ctx   context.Context //nolint:containedctx // one for the whole program
 	echo  string          // module
 	scale float64
+	bin   string
+	bare  time.Duration // what bare executors of a browser took last
 
 	trips, instances float64 // floors, a second
 }
@@ -60,8 +64,8 @@ func run(ctx context.Context, bin, only string, scale float64) error {
 		return err
 	}
 	defer g.Close()
-	b := &bench{grid: g, ctx: ctx, scale: scale, out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)}
-	if b.echo, err = g.Publish(ctx, wasmtest.Echo()); err != nil {
+	b := &bench{bin: bin, grid: g, ctx: ctx, scale: scale, out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)}
+	if b.echo, err = g.Publish(ctx, echoModule); err != nil {
 		return err
 	}
 	for range 2 {
@@ -79,6 +83,11 @@ func run(ctx context.Context, bin, only string, scale float64) error {
 		{"10ms", b.tenMillis},
 		{"million", b.million},
 		{"restart", b.restart},
+		{"viewers", b.viewers},
+		{"browser-first", b.firstTask},
+		{"browser-10ms", b.tabTenMillis},
+		{"browser-echo", b.tabEchoes},
+		{"browser-kernel", b.kernel},
 	} {
 		if m.name != "floors" && !strings.Contains(m.name, only) {
 			continue

@@ -53,6 +53,9 @@ type Config struct {
 	UntilIdle bool
 	// MaxTasks ends it after so many tasks; 0 never.
 	MaxTasks uint64
+	// Linger is how long an answer may wait for others to go with it, while the
+	// slots have more to do: a message costs both sides more than a result in it.
+	Linger time.Duration
 	// Grace is how long tasks may go on when the agent is told to end.
 	Grace time.Duration
 	Log   *slog.Logger
@@ -131,7 +134,7 @@ func New(c Config) *Agent {
 		Config: c, some: make(chan struct{}, 1), tasks: map[string]*task{},
 		slots: make([]slot, c.Hello.Slots), modules: map[string]*module{},
 	}
-	a.pace.share = c.Limits.Share
+	a.pace.share, a.pace.linger = c.Limits.Share, c.Linger.Seconds()
 	return a
 }
 

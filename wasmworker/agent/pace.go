@@ -10,6 +10,7 @@ import (
 type pace struct {
 	task, trip float64 // seconds, exponentially weighted; 0 before the first
 	share      float64 // of a slot's time that it computes
+	linger     float64 // seconds that an answer may wait for others
 }
 
 const (
@@ -18,9 +19,6 @@ const (
 	// worthwhile is the share of a slot's time that a round trip must cost
 	// before anything is had in advance.
 	worthwhile = 0.01
-	// linger is how long an answer may wait for others to go with it, while the
-	// slots have more to do. Seconds.
-	linger = 0.04
 	// burst is how long a slot should be able to go on by itself. Seconds.
 	burst = 0.002
 	// maxDepth is how many tasks a slot has at once.
@@ -53,7 +51,7 @@ func (p *pace) ahead() int {
 	if p.task == 0 {
 		return 1
 	}
-	wait := 2*p.trip + margin + linger
+	wait := 2*p.trip + margin + p.linger
 	if wait < worthwhile*p.task {
 		return 0
 	}

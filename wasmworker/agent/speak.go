@@ -56,14 +56,12 @@ func (a *Agent) lingers() bool {
 	if a.unsent == len(a.answers) || len(a.ready) == 0 || a.ending {
 		return false
 	}
-	wait := time.Until(a.answers[a.unsent].since.Add(lingerTime))
+	wait := time.Until(a.answers[a.unsent].since.Add(a.Linger))
 	if wait > 0 && a.alarm == nil {
 		a.alarm = time.After(wait)
 	}
 	return wait > 0
 }
-
-const lingerTime = time.Duration(linger * float64(time.Second))
 
 // nextResults takes as many answers as fit into a message.
 func (a *Agent) nextResults() (results []wire.Result) {
