@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -31,7 +32,6 @@ type bench struct {
 	echo  string          // module
 	scale float64
 	bin   string
-	bare  time.Duration // what bare executors of a browser took last
 
 	trips, instances float64 // floors, a second
 }
@@ -173,23 +173,57 @@ func (b *bench) latency() error {
 func (b *bench) tenMillis() error {
 	tasks := int(600 * b.scale)
 	params := fmt.Appendf(nil, `{"tasks":%d,"work":%d}`, tasks, sleeperWork)
-	ideal, sum, err := runBare(b.ctx, "sleeper", params)
-	if err != nil {
-		return err
-	}
 	warmUp := client.NewJob{Program: "sleeper", Params: []byte(`{"tasks":50,"work":1}`)} // both workers compile the program
 	if _, _, err := b.grid.Compute(b.ctx, warmUp); err != nil {
 		return err
 	}
-	start := time.Now()
-	if _, _, err := b.grid.Compute(b.ctx, client.NewJob{Program: "sleeper", Params: params}); err != nil {
+	var sum time.Duration
+	p, err := inPairs(
+		func() (ideal time.Duration, err error) {
+			ideal, sum, err = runBare(b.ctx, "sleeper", params)
+			return ideal, err
+		},
+		func() (time.Duration, error) {
+			start := time.Now()
+			_, _, err := b.grid.Compute(b.ctx, client.NewJob{Program: "sleeper", Params: params})
+			return time.Since(start), err
+		})
+	if err != nil {
 		return err
 	}
-	took := time.Since(start)
-	b.row(fmt.Sprintf("tasks of %.1f ms on two slots", sum.Seconds()*1e3/float64(tasks)),
-		fmt.Sprintf("%.1f %% of the ideal", 100*ideal.Seconds()/took.Seconds()),
-		fmt.Sprintf("%.2f s; bare executors take %.2f s", took.Seconds(), ideal.Seconds()), "at least 97 %")
+	b.row(fmt.Sprintf("tasks of %.1f ms on two slots", sum.Seconds()*1e3/float64(tasks)), p.share(), p.times(), "at least 97 %")
 	return nil
+}
+
+// A pair is what something took on the grid and what it takes without one.
+type pair struct{ bare, grid time.Duration }
+
+func (p pair) ratio() float64 { return p.bare.Seconds() / p.grid.Seconds() }
+func (p pair) share() string  { return fmt.Sprintf("%.1f %% of the ideal", 100*p.ratio()) }
+func (p pair) times() string {
+	return fmt.Sprintf("%.2f s; bare executors take %.2f s", p.grid.Seconds(), p.bare.Seconds())
+}
+
+// pairs is how often the two are measured in turn: what else the machine does
+// comes and goes.
+const pairs = 3
+
+// inPairs gives the pair with the median ratio.
+func inPairs(bare, grid func() (time.Duration, error)) (pair, error) {
+	var all []pair
+	for range pairs {
+		ideal, err := bare()
+		if err != nil {
+			return pair{}, err
+		}
+		took, err := grid()
+		if err != nil {
+			return pair{}, err
+		}
+		all = append(all, pair{ideal, took})
+	}
+	slices.SortFunc(all, func(a, b pair) int { return cmp.Compare(a.ratio(), b.ratio()) })
+	return all[len(all)/2], nil
 }
 
 // sleeperWork makes tasks of about 10 ms on average.
