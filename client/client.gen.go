@@ -187,8 +187,11 @@ type Incident struct {
 	Title  string    `json:"title"`
 }
 
-// Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
+// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 type Input struct {
+	// Job Id of a job, of whatever program: its inputs as they were cut for it, so split does not go with it. They are copied; that job may be deleted afterwards.
+	Job string `json:"job,omitempty,omitzero"`
+
 	// Split `lines`, `lines:N`, `bytes:N`, `range:FROM:TO[:STEP]` or `json`; a program may have one of its own as default, otherwise `lines`.
 	Split string `json:"split,omitempty,omitzero"`
 
@@ -204,8 +207,14 @@ type JSON = json.RawMessage
 
 // Job defines model for Job.
 type Job struct {
+	// Args Arguments of a plain program.
+	Args []string `json:"args,omitempty,omitzero"`
+
 	// Bytes Size of the result.
-	Bytes   int64     `json:"bytes,omitempty,omitzero"`
+	Bytes int64 `json:"bytes,omitempty,omitzero"`
+
+	// Collect How outputs are put together if the program does not reduce them.
+	Collect Collect   `json:"collect,omitempty,omitzero"`
 	Created time.Time `json:"created"`
 
 	// Failures The last failed tries.
@@ -227,6 +236,9 @@ type Job struct {
 
 	// Reason Why it failed, or why nothing moves.
 	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Split How its input was cut; `job` if its inputs were made by the program of another job. Absent if its own program made them.
+	Split string `json:"split,omitempty,omitzero"`
 
 	// State `done`, `failed` and `cancelled` are final; `retry` sets a failed job running again.
 	State JobState `json:"state"`
@@ -282,7 +294,7 @@ type NewJob struct {
 	// Collect How outputs are put together if the program does not reduce them.
 	Collect Collect `json:"collect,omitempty,omitzero"`
 
-	// Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
+	// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 	Input Input `json:"input,omitempty,omitzero"`
 
 	// Params The program's parameters; its defaults where silent.
