@@ -770,6 +770,11 @@ type ClientInterface interface {
 	// Corresponds with GET /modules/{id} (the `GetModule` operationId).
 	GetModule(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetModuleInfo What a module is, of a built-in program too.
+	//
+	// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+	GetModuleInfo(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListPrograms The programs that come with the grid.
 	//
 	// Corresponds with GET /programs (the `ListPrograms` operationId).
@@ -1120,6 +1125,21 @@ func (c *Client) CreateModuleWithBody(ctx context.Context, contentType string, b
 // Corresponds with GET /modules/{id} (the `GetModule` operationId).
 func (c *Client) GetModule(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetModuleRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetModuleInfo What a module is, of a built-in program too.
+//
+// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+func (c *Client) GetModuleInfo(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetModuleInfoRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1958,6 +1978,40 @@ func NewGetModuleRequest(server string, id ModuleID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetModuleInfoRequest constructs an http.Request for the GetModuleInfo method
+func NewGetModuleInfoRequest(server string, id ModuleID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/modules/%s/info", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListProgramsRequest constructs an http.Request for the ListPrograms method
 func NewListProgramsRequest(server string) (*http.Request, error) {
 	var err error
@@ -2232,6 +2286,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /modules/{id} (the `GetModule` operationId).
 	GetModuleWithResponse(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*GetModuleResponse, error)
+
+	// GetModuleInfoWithResponse What a module is, of a built-in program too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+	GetModuleInfoWithResponse(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*GetModuleInfoResponse, error)
 
 	// ListProgramsWithResponse The programs that come with the grid.
 	//
@@ -3091,6 +3152,54 @@ func (r GetModuleResponse) ContentType() string {
 	return ""
 }
 
+type GetModuleInfoResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Module
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetModuleInfoResponse) GetJSON200() *Module {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetModuleInfoResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetModuleInfoResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetModuleInfoResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetModuleInfoResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetModuleInfoResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListProgramsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3482,6 +3591,19 @@ func (c *ClientWithResponses) GetModuleWithResponse(ctx context.Context, id Modu
 		return nil, err
 	}
 	return ParseGetModuleResponse(rsp)
+}
+
+// GetModuleInfoWithResponse What a module is, of a built-in program too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+func (c *ClientWithResponses) GetModuleInfoWithResponse(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*GetModuleInfoResponse, error) {
+	rsp, err := c.GetModuleInfo(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetModuleInfoResponse(rsp)
 }
 
 // ListProgramsWithResponse The programs that come with the grid.
@@ -4089,6 +4211,39 @@ func ParseGetModuleResponse(rsp *http.Response) (*GetModuleResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetModuleInfoResponse parses an HTTP response from a GetModuleInfoWithResponse call
+func ParseGetModuleInfoResponse(rsp *http.Response) (*GetModuleInfoResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetModuleInfoResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Module
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

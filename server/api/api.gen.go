@@ -599,6 +599,9 @@ type ServerInterface interface {
 	// GetModule The bytes of a module.
 	// (GET /modules/{id})
 	GetModule(ctx echo.Context, id ModuleID) error
+	// GetModuleInfo What a module is, of a built-in program too.
+	// (GET /modules/{id}/info)
+	GetModuleInfo(ctx echo.Context, id ModuleID) error
 	// ListPrograms The programs that come with the grid.
 	// (GET /programs)
 	ListPrograms(ctx echo.Context) error
@@ -968,6 +971,22 @@ func (w *ServerInterfaceWrapper) GetModule(ctx echo.Context) error {
 	return err
 }
 
+// GetModuleInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) GetModuleInfo(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ModuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetModuleInfo(ctx, id)
+	return err
+}
+
 // ListPrograms converts echo context to params.
 func (w *ServerInterfaceWrapper) ListPrograms(ctx echo.Context) error {
 	var err error
@@ -1036,6 +1055,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/programs", wrapper.ListPrograms, options.OperationMiddlewares["listPrograms"]...)
 	router.POST(options.BaseURL+"/modules", wrapper.CreateModule, options.OperationMiddlewares["createModule"]...)
 	router.GET(options.BaseURL+"/modules/:id", wrapper.GetModule, options.OperationMiddlewares["getModule"]...)
+	router.GET(options.BaseURL+"/modules/:id/info", wrapper.GetModuleInfo, options.OperationMiddlewares["getModuleInfo"]...)
 	router.POST(options.BaseURL+"/inputs", wrapper.CreateInput, options.OperationMiddlewares["createInput"]...)
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.POST(options.BaseURL+"/jobs", wrapper.CreateJob, options.OperationMiddlewares["createJob"]...)

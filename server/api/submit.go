@@ -342,15 +342,11 @@ func (a *API) CreateModule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil}
-	if m.Manifest != nil {
-		view.Program = viewProgram(m.ID, m.Manifest)
-	}
 	if !isNew {
-		return c.JSON(http.StatusOK, view)
+		return c.JSON(http.StatusOK, viewModule(m))
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/api/v1/modules/"+string(m.ID))
-	return c.JSON(http.StatusCreated, view)
+	return c.JSON(http.StatusCreated, viewModule(m))
 }
 
 // CreateInput keeps data for jobs to come.

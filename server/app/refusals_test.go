@@ -64,6 +64,8 @@ func TestBadModules(t *testing.T) {
 	g.refuses("POST", "/api/v1/modules", wasmtest.Echo(), http.StatusUnsupportedMediaType, "application/wasm", "Content-Type", "text/plain")
 	g.refuses("POST", "/api/v1/modules", make([]byte, sandbox.MaxModule+1), http.StatusRequestEntityTooLarge, "33554432 bytes", wasm...)
 	g.refuses("GET", "/api/v1/modules/"+strings.Repeat("0", 64), nil, http.StatusNotFound, "not known")
+	g.refuses("GET", "/api/v1/modules/"+strings.Repeat("0", 64)+"/info", nil, http.StatusNotFound, "not known")
+	g.refuses("GET", "/api/v1/modules/square/info", nil, http.StatusNotFound, "")
 	g.works()
 }
 
