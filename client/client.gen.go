@@ -723,7 +723,8 @@ type ClientInterface interface {
 
 	// GetResult The artefact of a job.
 	//
-	// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+	// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+	// failed or was cancelled there is neither.
 	//
 	// Corresponds with GET /jobs/{id}/result (the `GetResult` operationId).
 	GetResult(ctx context.Context, id JobID, params *GetResultParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1018,7 +1019,8 @@ func (c *Client) WatchJob(ctx context.Context, id JobID, reqEditors ...RequestEd
 
 // GetResult The artefact of a job.
 //
-// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+// failed or was cancelled there is neither.
 //
 // Corresponds with GET /jobs/{id}/result (the `GetResult` operationId).
 func (c *Client) GetResult(ctx context.Context, id JobID, params *GetResultParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2228,7 +2230,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetResultWithResponse The artefact of a job.
 	//
-	// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+	// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+	// failed or was cancelled there is neither.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3492,7 +3495,8 @@ func (c *ClientWithResponses) WatchJobWithResponse(ctx context.Context, id JobID
 
 // GetResultWithResponse The artefact of a job.
 //
-// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+// failed or was cancelled there is neither.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3997,6 +4001,9 @@ func ParseGetResultResponse(rsp *http.Response) (*GetResultResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -182,6 +182,10 @@ func TestExitStatus(t *testing.T) {
 			t.Errorf("potluck %v: %+v", c.args, got)
 		}
 	}
+	waiting := g.submit(client.NewJob{Program: "square"})
+	if got := g.potluck("", "result", waiting.ID, "--partial"); got.status != 1 || !strings.Contains(got.stderr, "there is nothing yet") || got.stdout != "" {
+		t.Errorf("a result before any: %+v", got)
+	}
 	g.runner("Ada")
 	if got := g.potluck("", "submit", write(t, "exit.wasm", wasmtest.Exit(9, "no luck")), "--split", "range:1:2", "--wait"); got.status != 3 || !strings.Contains(got.stderr, "no luck") {
 		t.Errorf("a job that fails: %+v", got)

@@ -400,6 +400,10 @@ func TestPartial(t *testing.T) {
 	if page := get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks"); len(page.Tasks) != 1 || page.Next != "" {
 		t.Errorf("tasks done so far: %+v", page)
 	}
+	if status, _, body := g.request("POST", "/api/v1/jobs/"+j.ID+"/cancel", nil); status != http.StatusOK {
+		t.Errorf("cancel: %d, %s", status, body)
+	}
+	g.refuses("GET", path+"?partial=true", nil, http.StatusConflict, "the job is cancelled: there is no result")
 }
 
 // A job may work on the inputs of another one, as they were cut for it. It has
