@@ -17,6 +17,7 @@ it('counts every task once', () => {
   expect(numbers(tasks(10, 4, 2, 1))).toEqual([4, 2, 1, 3]);
   expect(numbers(tasks(10, 8, 5, 1))).toEqual([8, 1, 1, 0]); // more copies than tasks
   expect(numbers(tasks(10, 10, 1, 0))).toEqual([10, 0, 0, 0]);
+  expect(sharesOf(tasks(10, 4, 0, 0), true).map(({ word, tasks }) => [word, tasks])).toEqual([['Validated', 4], ['Not done', 6]]); // prettier-ignore
 });
 
 it('adds up who computed what', () => {

@@ -11,8 +11,15 @@ export interface Share {
 /**
  * Every task of a job once: what is done, being computed, waiting for votes, queued. The grid counts
  * copies that are computed; a task can have several, and one that waits for votes can have some as well.
+ * Once a job is over without a result there is only done and not done.
  */
-export function sharesOf({ total, done, lent, voting }: Job['tasks']): Share[] {
+export function sharesOf({ total, done, lent, voting }: Job['tasks'], over = false): Share[] {
+  if (over) {
+    return [
+      { name: 'done', word: 'Validated', tasks: done },
+      { name: 'queued', word: 'Not done', tasks: total - done },
+    ];
+  }
   const votes = Math.min(voting, total - done);
   const computing = Math.min(lent, total - done - votes);
   return [
