@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Job } from '../api/client';
 import { mergeFirst } from './list.svelte';
-import { cloneLink, contributions, sharesOf } from './shares';
+import { contributions, sharesOf } from './shares';
 
 const ids = (...names: string[]) => names.map((id) => ({ id }));
 const tasks = (total: number, done: number, lent: number, voting: number) => ({
@@ -34,10 +34,4 @@ it('keeps older jobs behind a first page that was fetched again', () => {
   expect(mergeFirst(rows, ids('7', '6', '4'), true)).toEqual(ids('7', '6', '4', '3', '2', '1'));
   expect(mergeFirst(rows, ids('4', '2'), false)).toEqual(ids('4', '2'));
   expect(mergeFirst(rows, [], false)).toEqual([]);
-});
-
-it('leads to the form of a job like it', () => {
-  const job = { program: 'nqueens', module: 'abc', params: { n: 8 } } as Job;
-  expect(cloneLink(job)).toBe('/submit?program=nqueens&params=%7B%22n%22%3A8%7D');
-  expect(cloneLink({ ...job, program: '', params: undefined })).toBe('/submit?program=abc');
 });

@@ -30,13 +30,6 @@ export function sharesOf({ total, done, lent, voting }: Job['tasks'], over = fal
   ];
 }
 
-/** The form of a job like this one. */
-export function cloneLink(job: Job): string {
-  const query = new URLSearchParams({ program: job.program || job.module });
-  if (job.params !== undefined) query.set('params', JSON.stringify(job.params));
-  return `/submit?${query.toString()}`;
-}
-
 export interface Contribution {
   id: string;
   name: string;
