@@ -187,8 +187,11 @@ type Incident struct {
 	Title  string    `json:"title"`
 }
 
-// Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
+// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 type Input struct {
+	// Job Id of a job, of whatever program: its inputs as they were cut for it, so split does not go with it. They are copied; that job may be deleted afterwards.
+	Job string `json:"job,omitempty,omitzero"`
+
 	// Split `lines`, `lines:N`, `bytes:N`, `range:FROM:TO[:STEP]` or `json`; a program may have one of its own as default, otherwise `lines`.
 	Split string `json:"split,omitempty,omitzero"`
 
@@ -204,8 +207,14 @@ type JSON = json.RawMessage
 
 // Job defines model for Job.
 type Job struct {
+	// Args Arguments of a plain program.
+	Args []string `json:"args,omitempty,omitzero"`
+
 	// Bytes Size of the result.
-	Bytes   int64     `json:"bytes,omitempty,omitzero"`
+	Bytes int64 `json:"bytes,omitempty,omitzero"`
+
+	// Collect How outputs are put together if the program does not reduce them.
+	Collect Collect   `json:"collect,omitempty,omitzero"`
 	Created time.Time `json:"created"`
 
 	// Failures The last failed tries.
@@ -227,6 +236,9 @@ type Job struct {
 
 	// Reason Why it failed, or why nothing moves.
 	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Split How its input was cut; `job` if its inputs were made by the program of another job. Absent if its own program made them.
+	Split string `json:"split,omitempty,omitzero"`
 
 	// State `done`, `failed` and `cancelled` are final; `retry` sets a failed job running again.
 	State JobState `json:"state"`
@@ -282,7 +294,7 @@ type NewJob struct {
 	// Collect How outputs are put together if the program does not reduce them.
 	Collect Collect `json:"collect,omitempty,omitzero"`
 
-	// Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
+	// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 	Input Input `json:"input,omitempty,omitzero"`
 
 	// Params The program's parameters; its defaults where silent.
@@ -711,7 +723,8 @@ type ClientInterface interface {
 
 	// GetResult The artefact of a job.
 	//
-	// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+	// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+	// failed or was cancelled there is neither.
 	//
 	// Corresponds with GET /jobs/{id}/result (the `GetResult` operationId).
 	GetResult(ctx context.Context, id JobID, params *GetResultParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -757,6 +770,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /modules/{id} (the `GetModule` operationId).
 	GetModule(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetModuleInfo What a module is, of a built-in program too.
+	//
+	// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+	GetModuleInfo(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPrograms The programs that come with the grid.
 	//
@@ -1001,7 +1019,8 @@ func (c *Client) WatchJob(ctx context.Context, id JobID, reqEditors ...RequestEd
 
 // GetResult The artefact of a job.
 //
-// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+// failed or was cancelled there is neither.
 //
 // Corresponds with GET /jobs/{id}/result (the `GetResult` operationId).
 func (c *Client) GetResult(ctx context.Context, id JobID, params *GetResultParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1108,6 +1127,21 @@ func (c *Client) CreateModuleWithBody(ctx context.Context, contentType string, b
 // Corresponds with GET /modules/{id} (the `GetModule` operationId).
 func (c *Client) GetModule(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetModuleRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetModuleInfo What a module is, of a built-in program too.
+//
+// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+func (c *Client) GetModuleInfo(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetModuleInfoRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1946,6 +1980,40 @@ func NewGetModuleRequest(server string, id ModuleID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetModuleInfoRequest constructs an http.Request for the GetModuleInfo method
+func NewGetModuleInfoRequest(server string, id ModuleID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/modules/%s/info", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListProgramsRequest constructs an http.Request for the ListPrograms method
 func NewListProgramsRequest(server string) (*http.Request, error) {
 	var err error
@@ -2162,7 +2230,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetResultWithResponse The artefact of a job.
 	//
-	// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+	// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+	// failed or was cancelled there is neither.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2220,6 +2289,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /modules/{id} (the `GetModule` operationId).
 	GetModuleWithResponse(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*GetModuleResponse, error)
+
+	// GetModuleInfoWithResponse What a module is, of a built-in program too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+	GetModuleInfoWithResponse(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*GetModuleInfoResponse, error)
 
 	// ListProgramsWithResponse The programs that come with the grid.
 	//
@@ -3079,6 +3155,54 @@ func (r GetModuleResponse) ContentType() string {
 	return ""
 }
 
+type GetModuleInfoResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Module
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetModuleInfoResponse) GetJSON200() *Module {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetModuleInfoResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetModuleInfoResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetModuleInfoResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetModuleInfoResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetModuleInfoResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListProgramsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3371,7 +3495,8 @@ func (c *ClientWithResponses) WatchJobWithResponse(ctx context.Context, id JobID
 
 // GetResultWithResponse The artefact of a job.
 //
-// With ETag and ranges. 409 while the job is not done, unless partial is asked for.
+// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
+// failed or was cancelled there is neither.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3470,6 +3595,19 @@ func (c *ClientWithResponses) GetModuleWithResponse(ctx context.Context, id Modu
 		return nil, err
 	}
 	return ParseGetModuleResponse(rsp)
+}
+
+// GetModuleInfoWithResponse What a module is, of a built-in program too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /modules/{id}/info (the `GetModuleInfo` operationId).
+func (c *ClientWithResponses) GetModuleInfoWithResponse(ctx context.Context, id ModuleID, reqEditors ...RequestEditorFn) (*GetModuleInfoResponse, error) {
+	rsp, err := c.GetModuleInfo(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetModuleInfoResponse(rsp)
 }
 
 // ListProgramsWithResponse The programs that come with the grid.
@@ -3863,6 +4001,9 @@ func ParseGetResultResponse(rsp *http.Response) (*GetResultResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4077,6 +4218,39 @@ func ParseGetModuleResponse(rsp *http.Response) (*GetModuleResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetModuleInfoResponse parses an HTTP response from a GetModuleInfoWithResponse call
+func ParseGetModuleInfoResponse(rsp *http.Response) (*GetModuleInfoResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetModuleInfoResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Module
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

@@ -71,6 +71,9 @@ func fetch(ctx context.Context, c *client.ClientWithResponses, id string, partia
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode == http.StatusNoContent {
+		return errors.New("there is nothing yet: no task of the job is done")
+	}
 	if resp.StatusCode != http.StatusOK {
 		got, err := client.ParseGetResultResponse(resp)
 		if err != nil {

@@ -23,7 +23,7 @@ import (
 type job struct {
 	Program string    `arg:"" help:"Name of a program, id of a module, or a .wasm file."`
 	Params  string    `help:"Parameters as JSON, or @FILE." placeholder:"JSON"`
-	Input   string    `help:"File to work on; - is stdin." placeholder:"FILE"`
+	Input   string    `help:"File to work on; - is stdin." placeholder:"FILE" xor:"input"`
 	Split   string    `help:"How to split the input: lines, lines:N, bytes:N, range:FROM:TO[:STEP] or json."`
 	Arg     arguments `help:"Argument of a plain program; may be repeated." placeholder:"ARG"`
 	Collect string    `help:"How to put outputs together that the program does not reduce: concat, ndjson or json."`
@@ -64,6 +64,7 @@ func (j *job) open() (io.ReadCloser, error) {
 type submitCommand struct {
 	remote
 	job
+	InputOf  string  `help:"Work on the inputs of another job, as they were cut for it." placeholder:"JOB" xor:"input"`
 	Policy   string  `help:"Whose word counts: trusted, or strict:N for N volunteers that must agree." placeholder:"POLICY"`
 	Priority float64 `help:"A job of twice the priority gets twice the workers." default:"1"`
 	Title    string  `help:"What to call the job."`
@@ -216,7 +217,7 @@ const inlineInput = 16 << 10
 
 // input sends a small text with the job and anything else ahead of it.
 func (s *submitCommand) input(ctx context.Context, c *client.ClientWithResponses) (client.Input, error) {
-	in := client.Input{Split: s.Split}
+	in := client.Input{Split: s.Split, Job: s.InputOf}
 	r, err := s.open()
 	if r == nil || err != nil {
 		return in, err

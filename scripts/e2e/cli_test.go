@@ -136,6 +136,10 @@ func TestSubmitAndWait(t *testing.T) {
 	if strings.Count(got.stdout, "\n") != 3 || !strings.Contains(got.stdout, `"output":3`) || got.stderr != "" {
 		t.Errorf("NDJSON: %+v", got)
 	}
+	first := strings.TrimSpace(g.potluck("a\nb\n", "submit", echo, "--input", "-").stdout)
+	if got := g.potluck("", "submit", echo, "--wait", "--quiet", "--input-of", first); got.stdout != "a\nb\n" {
+		t.Errorf("the input of another job: %+v", got)
+	}
 	view := truth.Picture{Width: 300, Height: 200, Center: [2]float64{-0.5, 0}, Zoom: 1, Iterations: 300}
 	wanted, _ := json.Marshal(view)
 	file := filepath.Join(t.TempDir(), "picture.png")
@@ -167,6 +171,8 @@ func TestExitStatus(t *testing.T) {
 		{1, "no such file", []string{"submit", "nothing.wasm"}},
 		{1, "not a WebAssembly module", []string{"submit", write(t, "text.wasm", []byte("hello"))}},
 		{1, "strict", []string{"submit", "square", "--policy", "blind"}},
+		{1, "there is no job", []string{"submit", "wordcount", "--input-of", "none"}},
+		{2, "can't be used together", []string{"submit", "wordcount", "--input", "-", "--input-of", "none"}},
 		{1, "not known", []string{"result", "none"}},
 		{1, "not known", []string{"cancel", "none"}},
 		{1, "connection refused", []string{"jobs", "--server", "http://127.0.0.1:1"}},
@@ -175,6 +181,10 @@ func TestExitStatus(t *testing.T) {
 		if got := g.potluck("", c.args...); got.status != c.status || !strings.Contains(got.stderr, c.says) || got.stdout != "" {
 			t.Errorf("potluck %v: %+v", c.args, got)
 		}
+	}
+	waiting := g.submit(client.NewJob{Program: "square"})
+	if got := g.potluck("", "result", waiting.ID, "--partial"); got.status != 1 || !strings.Contains(got.stderr, "there is nothing yet") || got.stdout != "" {
+		t.Errorf("a result before any: %+v", got)
 	}
 	g.runner("Ada")
 	if got := g.potluck("", "submit", write(t, "exit.wasm", wasmtest.Exit(9, "no luck")), "--split", "range:1:2", "--wait"); got.status != 3 || !strings.Contains(got.stderr, "no luck") {

@@ -183,8 +183,11 @@ type Incident struct {
 	Title  string    `json:"title"`
 }
 
-// Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
+// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 type Input struct {
+	// Job Id of a job, of whatever program: its inputs as they were cut for it, so split does not go with it. They are copied; that job may be deleted afterwards.
+	Job string `json:"job,omitempty,omitzero"`
+
 	// Split `lines`, `lines:N`, `bytes:N`, `range:FROM:TO[:STEP]` or `json`; a program may have one of its own as default, otherwise `lines`.
 	Split string `json:"split,omitempty,omitzero"`
 
@@ -200,8 +203,14 @@ type JSON = json.RawMessage
 
 // Job defines model for Job.
 type Job struct {
+	// Args Arguments of a plain program.
+	Args []string `json:"args,omitempty,omitzero"`
+
 	// Bytes Size of the result.
-	Bytes   int64     `json:"bytes,omitempty,omitzero"`
+	Bytes int64 `json:"bytes,omitempty,omitzero"`
+
+	// Collect How outputs are put together if the program does not reduce them.
+	Collect Collect   `json:"collect,omitempty,omitzero"`
 	Created time.Time `json:"created"`
 
 	// Failures The last failed tries.
@@ -223,6 +232,9 @@ type Job struct {
 
 	// Reason Why it failed, or why nothing moves.
 	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Split How its input was cut; `job` if its inputs were made by the program of another job. Absent if its own program made them.
+	Split string `json:"split,omitempty,omitzero"`
 
 	// State `done`, `failed` and `cancelled` are final; `retry` sets a failed job running again.
 	State JobState `json:"state"`
@@ -278,7 +290,7 @@ type NewJob struct {
 	// Collect How outputs are put together if the program does not reduce them.
 	Collect Collect `json:"collect,omitempty,omitzero"`
 
-	// Input What is split into the inputs of tasks. One of text, upload and nothing (for a range).
+	// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 	Input Input `json:"input,omitempty,omitzero"`
 
 	// Params The program's parameters; its defaults where silent.
@@ -587,6 +599,9 @@ type ServerInterface interface {
 	// GetModule The bytes of a module.
 	// (GET /modules/{id})
 	GetModule(ctx echo.Context, id ModuleID) error
+	// GetModuleInfo What a module is, of a built-in program too.
+	// (GET /modules/{id}/info)
+	GetModuleInfo(ctx echo.Context, id ModuleID) error
 	// ListPrograms The programs that come with the grid.
 	// (GET /programs)
 	ListPrograms(ctx echo.Context) error
@@ -956,6 +971,22 @@ func (w *ServerInterfaceWrapper) GetModule(ctx echo.Context) error {
 	return err
 }
 
+// GetModuleInfo converts echo context to params.
+func (w *ServerInterfaceWrapper) GetModuleInfo(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ModuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetModuleInfo(ctx, id)
+	return err
+}
+
 // ListPrograms converts echo context to params.
 func (w *ServerInterfaceWrapper) ListPrograms(ctx echo.Context) error {
 	var err error
@@ -1024,6 +1055,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/programs", wrapper.ListPrograms, options.OperationMiddlewares["listPrograms"]...)
 	router.POST(options.BaseURL+"/modules", wrapper.CreateModule, options.OperationMiddlewares["createModule"]...)
 	router.GET(options.BaseURL+"/modules/:id", wrapper.GetModule, options.OperationMiddlewares["getModule"]...)
+	router.GET(options.BaseURL+"/modules/:id/info", wrapper.GetModuleInfo, options.OperationMiddlewares["getModuleInfo"]...)
 	router.POST(options.BaseURL+"/inputs", wrapper.CreateInput, options.OperationMiddlewares["createInput"]...)
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.POST(options.BaseURL+"/jobs", wrapper.CreateJob, options.OperationMiddlewares["createJob"]...)

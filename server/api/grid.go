@@ -8,6 +8,7 @@ import (
 
 	"potluck/contract"
 	"potluck/sandbox"
+	"potluck/server/ledger"
 )
 
 // ListPrograms lists the built-in programs.
@@ -38,6 +39,27 @@ func (a *API) GetModule(c echo.Context, id string) error {
 	}
 	c.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	return c.Blob(http.StatusOK, "application/wasm", data)
+}
+
+// GetModuleInfo says what a module is.
+func (a *API) GetModuleInfo(c echo.Context, id string) error {
+	module, err := sandbox.ParseID(id)
+	if err != nil {
+		return refuse(http.StatusNotFound, "%v", err)
+	}
+	m, err := a.Library.Info(c.Request().Context(), module)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, viewModule(m))
+}
+
+func viewModule(m *ledger.Module) Module {
+	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil}
+	if m.Manifest != nil {
+		view.Program = viewProgram(m.ID, m.Manifest)
+	}
+	return view
 }
 
 // GetGrid gives the last sample.

@@ -32,6 +32,7 @@ func viewJob(j *ledger.Job, p dispatch.Progress) Job {
 		ID: j.ID, Title: j.Title, Program: j.Program, Module: string(j.Module), State: JobState(j.State),
 		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Finished: j.Finished,
 		Media: j.Media, Bytes: j.Result.Size, TaskSeconds: float64(p.Mean) / 1e6,
+		Args: j.Args, Collect: Collect(j.Collect), Split: j.Split,
 		Tasks: Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting},
 	}
 	if j.Params.Object == "" {

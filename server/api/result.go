@@ -40,6 +40,10 @@ func (a *API) GetResult(c echo.Context, id string, params GetResultParams) error
 		return err
 	}
 	h.Set("Cache-Control", "no-cache")
+	if p.done == 0 {
+		h.Del(echo.HeaderContentType)
+		return c.NoContent(http.StatusNoContent)
+	}
 	h.Set("ETag", p.etag)
 	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(p.data))
 	return nil
@@ -49,7 +53,7 @@ func (a *API) GetResult(c echo.Context, id string, params GetResultParams) error
 type partial struct {
 	data []byte
 	etag string
-	done int // tasks that are in it, at least
+	done int // tasks that are in it, at least; 0: there is nothing yet
 }
 
 // makePartial makes what there is so far, unless that is what there was
@@ -63,7 +67,7 @@ func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
 	case err != nil:
 		return made[partial]{err: err, cheap: true}
 	case p.Done == 0:
-		return made[partial]{err: refuse(http.StatusConflict, "no task of the job is done yet: there is nothing to make a result of"), cheap: true}
+		return made[partial]{cheap: true}
 	case p.Done == before.value.done:
 		return before
 	}

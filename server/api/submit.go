@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -182,7 +183,7 @@ func (d *draft) options(wanted NewJob) (err error) {
 			return refuseField("/args", fmt.Errorf("%s takes parameters, not arguments", manifest.Name))
 		}
 		d.Program, d.Media = manifest.Name, manifest.Result
-		if wanted.Collect == "" {
+		if wanted.Collect == "" || d.Collect == manifest.Collect { // to ask for the usual changes nothing
 			d.Collect = manifest.Collect
 		} else if !manifest.Has(contract.Reduce) && !manifest.Has(contract.Render) {
 			d.Media = assemble.MediaType(d.Collect)
@@ -237,17 +238,22 @@ func (a *API) inputs(ctx context.Context, d *draft, in Input, keep func([]byte) 
 	return inputs, err
 }
 
-// split gives every input of the job to add. What is wrong with them is the
-// submitter's to mend.
-func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) error) error {
-	mend := func(field string, err error) error {
-		if err == nil || errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
-			return err
-		}
-		return refuseField(field, err)
+// mend makes what is wrong with inputs the submitter's to mend, unless it is
+// the grid's fault.
+func mend(ctx context.Context, field string, err error) error {
+	if err == nil || errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
+		return err
 	}
+	return refuseField(field, err)
+}
+
+// split gives every input of the job to add.
+func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) error) error {
 	if d.splits() {
-		return mend("/params", d.program.Split(ctx, a.Pool, d.params, add))
+		return mend(ctx, "/params", d.program.Split(ctx, a.Pool, d.params, add))
+	}
+	if in.Job != "" {
+		return a.copyInputs(ctx, d, in, add)
 	}
 	d.Split = in.Split
 	if d.Split == "" && d.program.Manifest != nil {
@@ -265,8 +271,43 @@ func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) er
 		return err
 	}
 	defer data.Close() //nolint:errcheck // only read
-	return mend("/input", s.Split(data, add))
+	return mend(ctx, "/input", s.Split(data, add))
 }
+
+// madeElsewhere is the splitter of inputs that the program of another job made.
+const madeElsewhere = "job"
+
+// copyInputs gives the inputs of another job to add, as they were cut for it.
+func (a *API) copyInputs(ctx context.Context, d *draft, in Input, add func([]byte) error) error {
+	switch {
+	case in.Text != "" || in.Upload != "":
+		return refuseField("/input", errOneInput)
+	case in.Split != "":
+		return refuseField("/input/split", errors.New("the inputs of a job are taken as they were cut for it: leave split out"))
+	}
+	gone := refuseField("/input/job", fmt.Errorf("there is no job %q here: give the input itself", in.Job))
+	other, err := a.Ledger.Job(in.Job)
+	if err != nil {
+		return gone
+	}
+	d.Split = cmp.Or(other.Split, madeElsewhere)
+	reader := a.Ledger.OpenChunks(other.Inputs)
+	for i := range other.Tasks {
+		input, err := reader.Get(ctx, i)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return gone // deleted while it was read
+		}
+		if err != nil {
+			return err
+		}
+		if err := add(input); err != nil {
+			return mend(ctx, "/input/job", err)
+		}
+	}
+	return nil
+}
+
+var errOneInput = errors.New("give text, an upload or a job, only one of them")
 
 // open gives the data that an input is split from.
 func (a *API) open(ctx context.Context, s *program.Splitter, in Input) (io.ReadCloser, error) {
@@ -275,9 +316,9 @@ func (a *API) open(ctx context.Context, s *program.Splitter, in Input) (io.ReadC
 	case !s.NeedsData() && given:
 		return nil, refuseField("/input", errors.New("a range makes its inputs itself: leave text and upload out"))
 	case s.NeedsData() && !given:
-		return nil, refuseField("/input", errors.New("this program works on an input: give text, an upload, or the splitter range:FROM:TO"))
+		return nil, refuseField("/input", errors.New("this program works on an input: give text, an upload, a job with the same one, or the splitter range:FROM:TO"))
 	case in.Text != "" && in.Upload != "":
-		return nil, refuseField("/input", errors.New("give text or an upload, not both"))
+		return nil, refuseField("/input", errOneInput)
 	case in.Upload != "":
 		data, err := a.Ledger.OpenUpload(ctx, in.Upload)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -301,15 +342,11 @@ func (a *API) CreateModule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil}
-	if m.Manifest != nil {
-		view.Program = viewProgram(m.ID, m.Manifest)
-	}
 	if !isNew {
-		return c.JSON(http.StatusOK, view)
+		return c.JSON(http.StatusOK, viewModule(m))
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/api/v1/modules/"+string(m.ID))
-	return c.JSON(http.StatusCreated, view)
+	return c.JSON(http.StatusCreated, viewModule(m))
 }
 
 // CreateInput keeps data for jobs to come.

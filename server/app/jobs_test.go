@@ -400,4 +400,75 @@ func TestPartial(t *testing.T) {
 	if page := get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks"); len(page.Tasks) != 1 || page.Next != "" {
 		t.Errorf("tasks done so far: %+v", page)
 	}
+	if status, _, body := g.request("POST", "/api/v1/jobs/"+j.ID+"/cancel", nil); status != http.StatusOK {
+		t.Errorf("cancel: %d, %s", status, body)
+	}
+	g.refuses("GET", path+"?partial=true", nil, http.StatusConflict, "the job is cancelled: there is no result")
+}
+
+// A job may work on the inputs of another one, as they were cut for it. It has
+// copies: the other one may go.
+func TestSameInput(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	text := strings.Repeat("a line of text\n", 4000) // more than stands in the record itself
+	wanted := api.NewJob{
+		Program: g.publish(wasmtest.Echo()), Args: []string{"-v", "two words"},
+		Collect: api.CollectNdjson, Input: api.Input{Text: text, Split: "bytes:30000"},
+	}
+	first := post[api.Job](g, "/api/v1/jobs", wanted)
+	if !slices.Equal(first.Args, wanted.Args) || first.Collect != api.CollectNdjson || first.Split != "bytes:30000" {
+		t.Errorf("what it was made of: %+v", first)
+	}
+	wanted.Input, wanted.Collect = api.Input{Job: first.ID}, ""
+	if p := post[api.Preview](g, "/api/v1/jobs/preview", wanted); p.Tasks != 2 || p.Bytes != int64(len(text)) {
+		t.Errorf("the preview: %+v", p)
+	}
+	second := post[api.Job](g, "/api/v1/jobs", wanted)
+	if second.Tasks.Total != 2 || second.Split != "bytes:30000" {
+		t.Errorf("the same input: %+v", second)
+	}
+	g.request("POST", "/api/v1/jobs/"+first.ID+"/cancel", nil)
+	if status, _, body := g.request("DELETE", "/api/v1/jobs/"+first.ID, nil); status != http.StatusNoContent {
+		t.Fatalf("delete the first: %d, %s", status, body)
+	}
+	ada := g.worker("Ada", 2)
+	ada.echo()
+	ada.echo()
+	g.ended(second.ID)
+	if _, _, got := g.request("GET", "/api/v1/jobs/"+second.ID+"/result", nil); string(got) != text {
+		t.Errorf("%d bytes came out of %d", len(got), len(text))
+	}
+	body, _ := json.Marshal(wanted)
+	g.refuses("POST", "/api/v1/jobs", body, http.StatusUnprocessableEntity, "there is no job")
+	g.refuses("POST", "/api/v1/jobs/preview", body, http.StatusUnprocessableEntity, "there is no job")
+}
+
+// The other job may be of any program, also of one that makes its tasks itself.
+func TestInputMadeElsewhere(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	made := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: "square", Params: []byte(`{"numbers":[1,2,3]}`)})
+	if made.Split != "" || made.Args != nil || made.Collect != "" {
+		t.Errorf("nothing to say of %+v", made)
+	}
+	echo := g.publish(wasmtest.Echo())
+	for other := made.ID; ; { // and a copy of a copy
+		j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: echo, Input: api.Input{Job: other}})
+		if j.Tasks.Total != 3 || j.Split != "job" {
+			t.Errorf("inputs of another program: %+v", j)
+		}
+		if other != made.ID {
+			return
+		}
+		other = j.ID
+	}
+}
+
+// To ask for what a program does anyway makes no other job of it.
+func TestUsualCollect(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	usual := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: "sleeper"})
+	same := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: "sleeper", Collect: usual.Collect})
+	if usual.Collect != api.CollectJSON || same.Collect != usual.Collect || same.Media != usual.Media {
+		t.Errorf("%+v and %+v", usual, same)
+	}
 }

@@ -64,6 +64,8 @@ func TestBadModules(t *testing.T) {
 	g.refuses("POST", "/api/v1/modules", wasmtest.Echo(), http.StatusUnsupportedMediaType, "application/wasm", "Content-Type", "text/plain")
 	g.refuses("POST", "/api/v1/modules", make([]byte, sandbox.MaxModule+1), http.StatusRequestEntityTooLarge, "33554432 bytes", wasm...)
 	g.refuses("GET", "/api/v1/modules/"+strings.Repeat("0", 64), nil, http.StatusNotFound, "not known")
+	g.refuses("GET", "/api/v1/modules/"+strings.Repeat("0", 64)+"/info", nil, http.StatusNotFound, "not known")
+	g.refuses("GET", "/api/v1/modules/square/info", nil, http.StatusNotFound, "")
 	g.works()
 }
 
@@ -106,7 +108,12 @@ func TestBadJobs(t *testing.T) {
 		{`{"program":"wordcount"}`, "/input", "works on an input"},
 		{`{"program":"` + echo + `","params":{"a":1}}`, "/params", "use arguments and input"},
 		{`{"program":"` + echo + `"}`, "/input", "give text, an upload"},
-		{`{"program":"` + echo + `","input":{"text":"a","upload":"b"}}`, "/input", "not both"},
+		{`{"program":"` + echo + `","input":{"text":"a","upload":"b"}}`, "/input", "only one"},
+		{`{"program":"` + echo + `","input":{"text":"a","job":"b"}}`, "/input", "only one"},
+		{`{"program":"` + echo + `","input":{"upload":"a","job":"b"}}`, "/input", "only one"},
+		{`{"program":"` + echo + `","input":{"split":"lines","job":"b"}}`, "/input/split", "leave split out"},
+		{`{"program":"` + echo + `","input":{"job":"none"}}`, "/input/job", "there is no job \"none\""},
+		{`{"program":"square","input":{"job":"none"}}`, "/input", "takes no input"},
 		{`{"program":"` + echo + `","input":{"upload":"none"}}`, "/input/upload", "no such upload"},
 		{`{"program":"` + echo + `","input":{"text":"a","split":"words"}}`, "/input/split", "use lines, lines:N"},
 		{`{"program":"` + echo + `","input":{"text":"a","split":"lines:0"}}`, "/input/split", "use lines, lines:N"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +62,27 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	g.refuses("GET", "/api/v1/jobs?q="+strings.Repeat("x", 121), nil, http.StatusUnprocessableEntity, "q has more than 120 characters")
+}
+
+// A module's id is enough to know what it is: of one's own that describes
+// itself, of a plain one, and of a built-in one.
+func TestModuleInfo(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	for _, module := range [][]byte{
+		wasmtest.Echo(), wasmtest.Say(`{"contract":1,"name":"mine","title":"Mine","result":"text/plain","stages":["map","split"]}`),
+	} {
+		want := post[api.Module](g, "/api/v1/modules", module, "Content-Type", "application/wasm")
+		if got := get[api.Module](g, "/api/v1/modules/"+want.ID+"/info"); !reflect.DeepEqual(got, want) || want.Plain != (got.Program.Name == "") {
+			t.Errorf("%+v instead of %+v", got, want)
+		}
+	}
+	for _, want := range get[[]api.Program](g, "/api/v1/programs") {
+		got := get[api.Module](g, "/api/v1/modules/"+want.ID+"/info")
+		_, _, bytes := g.request("GET", "/api/v1/modules/"+want.ID, nil)
+		if !reflect.DeepEqual(got.Program, want) || got.Plain || got.Bytes != len(bytes) {
+			t.Errorf("%+v of %+v", got, want)
+		}
+	}
 }
 
 // A preview says how many tasks there would be and how the one in the middle
@@ -165,7 +187,9 @@ func TestPartialIsShared(t *testing.T) {
 	const made = "potluck_partial_results_total"
 	ada := g.worker("Ada", 3)
 	ada.leases(3)
-	g.refuses("GET", path, nil, http.StatusConflict, "no task of the job is done yet")
+	if status, header, body := g.request("GET", path, nil); status != http.StatusNoContent || len(body) > 0 || header.Get("ETag") != "" || header.Get("Content-Type") != "" {
+		t.Errorf("nothing yet: %d, %v, %q", status, header, body)
+	}
 	ada.echo()
 	var wait sync.WaitGroup
 	for range 20 {

@@ -1,3 +1,5 @@
+import type { JobState } from './client';
+
 /** What somebody on the page wants to hear of. */
 export interface Want {
   jobs?: string[];
@@ -10,6 +12,11 @@ const mostJobs = 200; // the API takes no more
 /** Whether a job's state is one that a stream has nothing to add to. */
 export function final(state?: string): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
+}
+
+/** Whether a job has ended without a result. Of such a one the grid keeps no list of tasks. */
+export function broken(state: JobState): boolean {
+  return state === 'failed' || state === 'cancelled';
 }
 
 /** All wants as the query of one stream, with the jobs that are worth it; empty when nobody wants anything. */

@@ -17,12 +17,56 @@ it('quotes for a shell', () => {
   expect(quote('')).toBe("''");
 });
 
+const server = 'http://127.0.0.1:8080';
+
+/** What curl would send. */
+function bodyOf(curl: string): unknown {
+  const [, body = ''] = / -d '(.*)'$/.exec(curl) ?? [];
+  return JSON.parse(body.replaceAll(`'\\''`, "'"));
+}
+
 it('writes commands that submit the same job', () => {
-  const server = 'http://127.0.0.1:8080';
-  expect(asCommand(job, server)).toBe(
+  expect(asCommand(job, 'nqueens', server)).toBe(
     `potluck submit nqueens --server ${server} --params '{"n":8}' --policy strict:2 --title 'Ada'\\''s job'`,
   );
-  expect(asCurl(job, server)).toContain(`-d '{"program":"nqueens","title":"Ada'\\''s job","params":{"n":8}`);
+  expect(bodyOf(asCurl(job, 'nqueens', server))).toEqual({
+    program: 'nqueens',
+    title: "Ada's job",
+    params: { n: 8 },
+    policy: 'strict:2',
+    priority: 1,
+  });
+});
+
+it('writes commands for jobs with arguments and an input', () => {
+  const plain: Job = {
+    ...job,
+    program: '',
+    params: {},
+    args: ['-v', 'two words', ''],
+    collect: 'ndjson',
+    split: 'lines:7',
+    policy: 'trusted',
+    priority: 2,
+    title: 'echo',
+  };
+  expect(asCommand(plain, 'abc', server)).toBe(
+    `potluck submit abc --server ${server} --arg -v --arg 'two words' --arg '' --input-of j1 --collect ndjson --priority 2 --title echo`,
+  );
+  expect(bodyOf(asCurl(plain, 'abc', server))).toEqual({
+    program: 'abc',
+    title: 'echo',
+    args: ['-v', 'two words', ''],
+    collect: 'ndjson',
+    policy: 'trusted',
+    priority: 2,
+    input: { job: 'j1' },
+  });
+  const range: Job = { ...plain, args: undefined, collect: 'concat', split: 'range:1:9', priority: 1 };
+  expect(asCommand(range, 'abc', server)).toBe(
+    `potluck submit abc --server ${server} --split range:1:9 --title echo`,
+  );
+  expect(bodyOf(asCurl(range, 'abc', server))).toMatchObject({ input: { split: 'range:1:9' } });
 });
 
 it('names downloads', () => {

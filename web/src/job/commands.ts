@@ -1,25 +1,36 @@
 import type { Job } from '../api/client';
+import { wantedOf } from '../submit/wanted';
 
 /** Text as one word of a POSIX shell. */
 export function quote(text: string): string {
   return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A job like this one, on the command line. */
-export function asCommand(job: Job, server: string): string {
-  const words = ['potluck submit', quote(job.program || job.module), `--server ${quote(server)}`];
-  if (job.params !== undefined) words.push(`--params ${quote(JSON.stringify(job.params))}`);
-  if (job.policy !== 'trusted') words.push(`--policy ${quote(job.policy)}`);
-  if (job.priority !== 1) words.push(`--priority ${job.priority}`);
-  if (job.title) words.push(`--title ${quote(job.title)}`);
+/** A job like this one, on the command line. `program` is a name or the id of the module. */
+export function asCommand(job: Job, program: string, server: string): string {
+  const wanted = wantedOf(job);
+  const words = ['potluck submit', quote(program), `--server ${quote(server)}`];
+  const say = (flag: string, value: string | undefined) => {
+    if (value) words.push(`--${flag} ${quote(value)}`);
+  };
+  say('params', wanted.params);
+  for (const arg of wanted.args ?? []) words.push(`--arg ${quote(arg)}`);
+  say('input-of', wanted.job);
+  if (!wanted.job) say('split', wanted.split);
+  say('collect', wanted.collect);
+  if (wanted.policy !== 'trusted') say('policy', wanted.policy);
+  if (wanted.priority !== 1) say('priority', String(wanted.priority));
+  say('title', wanted.title);
   return words.join(' ');
 }
 
 /** The same with curl. */
-export function asCurl(job: Job, server: string): string {
-  const { params, policy, priority, title } = job;
-  const body = { program: job.program || job.module, title, params, policy, priority };
-  return `curl -X POST ${quote(`${server}/api/v1/jobs`)} -H 'Content-Type: application/json' -d ${quote(JSON.stringify(body))}`;
+export function asCurl(job: Job, program: string, server: string): string {
+  const { params, args, collect, split, job: other, policy, priority, title } = wantedOf(job);
+  const input = other ? { job: other } : split ? { split } : undefined;
+  const rest = JSON.stringify({ program, title, args, collect, policy, priority, input });
+  const body = params === undefined ? rest : `${rest.slice(0, -1)},"params":${params}}`;
+  return `curl -X POST ${quote(`${server}/api/v1/jobs`)} -H 'Content-Type: application/json' -d ${quote(body)}`;
 }
 
 const endings: Record<string, string> = {

@@ -1,4 +1,4 @@
-import { fetchRaw } from '../api/client';
+import { ApiError, fetchRaw } from '../api/client';
 
 /** Fetches into a file of the visitor's. Says how much has come, in bytes. */
 export async function download(
@@ -8,6 +8,7 @@ export async function download(
   progress: (bytes: number) => void,
 ): Promise<void> {
   const response = await fetchRaw(path, { headers: { Accept: media } });
+  if (response.status === 204) throw new ApiError('There is nothing yet. Try again in a moment.', 204);
   let bytes = 0;
   const counted = response.body?.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Job } from '../api/client';
 import { mergeFirst } from './list.svelte';
-import { cloneLink, contributions, sharesOf } from './shares';
+import { contributions, sharesOf } from './shares';
 
 const ids = (...names: string[]) => names.map((id) => ({ id }));
 const tasks = (total: number, done: number, lent: number, voting: number) => ({
@@ -17,6 +17,7 @@ it('counts every task once', () => {
   expect(numbers(tasks(10, 4, 2, 1))).toEqual([4, 2, 1, 3]);
   expect(numbers(tasks(10, 8, 5, 1))).toEqual([8, 1, 1, 0]); // more copies than tasks
   expect(numbers(tasks(10, 10, 1, 0))).toEqual([10, 0, 0, 0]);
+  expect(sharesOf(tasks(10, 4, 0, 0), true).map(({ word, tasks }) => [word, tasks])).toEqual([['Validated', 4], ['Not done', 6]]); // prettier-ignore
 });
 
 it('adds up who computed what', () => {
@@ -33,10 +34,4 @@ it('keeps older jobs behind a first page that was fetched again', () => {
   expect(mergeFirst(rows, ids('7', '6', '4'), true)).toEqual(ids('7', '6', '4', '3', '2', '1'));
   expect(mergeFirst(rows, ids('4', '2'), false)).toEqual(ids('4', '2'));
   expect(mergeFirst(rows, [], false)).toEqual([]);
-});
-
-it('leads to the form of a job like it', () => {
-  const job = { program: 'nqueens', module: 'abc', params: { n: 8 } } as Job;
-  expect(cloneLink(job)).toBe('/submit?program=nqueens&params=%7B%22n%22%3A8%7D');
-  expect(cloneLink({ ...job, program: '', params: undefined })).toBe('/submit?program=abc');
 });

@@ -1,5 +1,22 @@
-import { describe, expect, it } from 'vitest';
-import { csv, format, textOf } from './result';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { csv, fetchResult, format, textOf } from './result';
+
+describe('fetchResult', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('tells what is new from what is the same and from nothing', async () => {
+    const answers = [
+      new Response(null, { status: 204 }),
+      new Response('a\nb\n', { headers: { ETag: '"1"' } }),
+      new Response(null, { status: 304 }),
+    ];
+    vi.stubGlobal('fetch', () => Promise.resolve(answers.shift()));
+    const options = { most: 3, signal: new AbortController().signal };
+    expect(await fetchResult('j', options)).toBe('nothing');
+    expect(await fetchResult('j', options)).toMatchObject({ etag: '"1"', cut: true });
+    expect(await fetchResult('j', options)).toBe('same');
+  });
+});
 
 describe('csv', () => {
   it('reads quotes, commas and both ends of lines', () => {

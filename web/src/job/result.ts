@@ -10,15 +10,19 @@ export interface Shown {
   cut: boolean;
 }
 
-/** The result as far as it is; undefined if it is still the one that has the ETag. */
+/**
+ * The result as far as it is. 'same' if it is still the one that has the ETag, 'nothing' as long as
+ * no task is done.
+ */
 export async function fetchResult(
   id: string,
   options: { etag?: string; most: number; signal: AbortSignal },
-): Promise<Shown | undefined> {
+): Promise<Shown | 'same' | 'nothing'> {
   const headers: HeadersInit = options.etag ? { 'If-None-Match': options.etag } : {};
   const path = `/jobs/${encodeURIComponent(id)}/result?partial=true`;
   const response = await fetchRaw(path, { headers, signal: options.signal });
-  if (response.status === 304) return undefined;
+  if (response.status === 304) return 'same';
+  if (response.status === 204) return 'nothing';
   const { bytes, cut } = await upTo(response, options.most);
   return { etag: response.headers.get('ETag') ?? '', bytes, cut };
 }

@@ -11,8 +11,15 @@ export interface Share {
 /**
  * Every task of a job once: what is done, being computed, waiting for votes, queued. The grid counts
  * copies that are computed; a task can have several, and one that waits for votes can have some as well.
+ * Once a job is over without a result there is only done and not done.
  */
-export function sharesOf({ total, done, lent, voting }: Job['tasks']): Share[] {
+export function sharesOf({ total, done, lent, voting }: Job['tasks'], over = false): Share[] {
+  if (over) {
+    return [
+      { name: 'done', word: 'Validated', tasks: done },
+      { name: 'queued', word: 'Not done', tasks: total - done },
+    ];
+  }
   const votes = Math.min(voting, total - done);
   const computing = Math.min(lent, total - done - votes);
   return [
@@ -21,13 +28,6 @@ export function sharesOf({ total, done, lent, voting }: Job['tasks']): Share[] {
     { name: 'voting', word: 'Waiting for votes', tasks: votes },
     { name: 'queued', word: 'Queued', tasks: total - done - votes - computing },
   ];
-}
-
-/** The form of a job like this one. */
-export function cloneLink(job: Job): string {
-  const query = new URLSearchParams({ program: job.program || job.module });
-  if (job.params !== undefined) query.set('params', JSON.stringify(job.params));
-  return `/submit?${query.toString()}`;
 }
 
 export interface Contribution {

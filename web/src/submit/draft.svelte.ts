@@ -11,7 +11,8 @@ import {
 } from '../api/client';
 import { upload } from '../api/upload';
 import { encodeAll, fieldsOf, valuesOf, type Field, type Value, type Values } from './schema';
-import { splitOf, type InputKind, type Splitter } from './split';
+import { splitOf, splitterOf, type InputKind, type Splitter } from './split';
+import { paramsOf, type Wanted } from './wanted';
 
 /** What a job is made of: a program that describes itself, or a plain one. */
 export interface Target {
@@ -40,6 +41,12 @@ export class Draft {
   readonly target: Target;
   readonly fields: Field[];
   readonly takesInput: boolean;
+  /** Where an input may come from. */
+  readonly inputs: InputKind[];
+  /** The job whose input may be taken again. */
+  readonly job: string;
+  /** Whether there is something to choose about the outputs. */
+  readonly collects: boolean;
 
   values = $state<Values>({});
   title = $state('');
@@ -51,7 +58,7 @@ export class Draft {
   input = $state<InputKind>('text');
   text = $state('');
   file = $state.raw<File>();
-  splitter = $state<Splitter>({ by: 'default', n: '100', from: '1', to: '1000', step: '' });
+  splitter = $state<Splitter>(splitterOf());
 
   /** What is wrong, by the id of the control. */
   errors = $state.raw<Record<string, string>>({});
@@ -64,12 +71,57 @@ export class Draft {
 
   private sentFile: { file: Blob; id: string } | undefined;
   private key = { body: '', id: '' };
+  private given: { text: string; args: string[] };
 
-  constructor(target: Target, params?: Record<string, unknown>) {
+  constructor(target: Target, wanted: Wanted = {}) {
     this.target = target;
     this.fields = fieldsOf(target.program?.parameters);
     this.takesInput = target.plain || (target.program?.takes_input ?? false);
-    this.fill(params);
+    this.job = wanted.job ?? '';
+    const range = wanted.split?.startsWith('range:') ?? false;
+    this.inputs = inputsOf(this.job !== '', target.plain || range);
+    this.collects = target.plain || wanted.collect !== undefined;
+    this.fill(paramsOf(wanted.params));
+    this.args = wanted.args?.join('\n') ?? '';
+    this.given = { text: this.args, args: wanted.args ?? [] };
+    this.collect = target.plain && wanted.collect === 'concat' ? '' : (wanted.collect ?? '');
+    this.input = this.job ? 'job' : range ? 'range' : 'text';
+    this.splitter = splitterOf(wanted.split);
+    // For a plain program it is the usual one, and listed as that.
+    if (target.plain && this.splitter.by === 'lines') this.splitter.by = 'default';
+    const votes = Number(/^strict:(\d+)$/.exec(wanted.policy ?? '')?.[1] ?? 1);
+    if (votes > 1) [this.strict, this.votes] = [true, String(votes)];
+    this.priority = String(wanted.priority ?? 1);
+    this.title = wanted.title ?? '';
+  }
+
+  /** What stands in the form, for a link to it; undefined as long as parameters are wrong. */
+  get wanted(): Wanted | undefined {
+    const params = this.params;
+    if (params === undefined) return undefined;
+    const again = this.takesInput && this.input === 'job';
+    return {
+      params: this.fields.length ? params : undefined,
+      args: this.argList.length ? this.argList : undefined,
+      collect: this.collect || undefined,
+      split: this.takesInput ? splitOf(again ? 'text' : this.input, this.splitter).split : undefined,
+      job: again ? this.job : undefined,
+      policy: this.policy,
+      priority: Number(this.priority) || undefined,
+      title: this.title.trim() || undefined,
+    };
+  }
+
+  /** One a line; those of a job to begin with as they are, for they may have lines themselves. */
+  private get argList(): string[] {
+    if (!this.target.plain) return [];
+    return this.args === this.given.text
+      ? this.given.args
+      : this.args.split('\n').filter((arg) => arg !== '');
+  }
+
+  private get policy(): string {
+    return this.strict ? `strict:${this.votes.trim()}` : 'trusted';
   }
 
   fill(params?: Record<string, unknown>): void {
@@ -160,16 +212,16 @@ export class Draft {
     const title = this.title.trim() || (this.target.plain ? this.target.title.slice(0, 120) : '');
     if (title) job.title = title;
     if (this.takesInput) job.input = await this.inputOf();
-    const args = this.args.split('\n').filter((arg) => arg !== '');
-    if (this.target.plain && args.length) job.args = args;
+    if (this.argList.length) job.args = this.argList;
     if (this.collect) job.collect = this.collect;
-    job.policy = this.strict ? `strict:${this.votes.trim()}` : 'trusted';
+    job.policy = this.policy;
     if (Number(this.priority) !== 1) job.priority = Number(this.priority);
     const rest = JSON.stringify(job);
     return this.fields.length ? `${rest.slice(0, -1)},"params":${this.params ?? '{}'}}` : rest;
   }
 
   private async inputOf(): Promise<NonNullable<NewJob['input']>> {
+    if (this.input === 'job') return { job: this.job };
     const { split } = splitOf(this.input, this.splitter);
     if (this.input === 'range') return { split };
     const blob = this.input === 'file' ? this.file! : new Blob([this.text]);
@@ -195,6 +247,10 @@ export class Draft {
   }
 }
 
+function inputsOf(again: boolean, range: boolean): InputKind[] {
+  return [...(again ? ['job' as const] : []), 'text', 'file', ...(range ? ['range' as const] : [])];
+}
+
 /** The server's complaints by control; `rest` says that some belong to none. */
 export function placeErrors(
   error: ApiError,
@@ -218,7 +274,8 @@ function controlOf(pointer: string, fields: Field[], input: InputKind): string |
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
   if (first === 'params')
     return fields.some((field) => field.name === second) ? `params-${second}` : undefined;
-  if (first === 'input') return second === 'split' && input !== 'range' ? 'input-split' : `input-${input}`;
+  if (first === 'input')
+    return second === 'split' && input !== 'range' && input !== 'job' ? 'input-split' : `input-${input}`;
   if (first === 'policy') return 'votes';
   return ['title', 'args', 'collect', 'priority'].includes(first) ? first : undefined;
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../api/client';
-import { placeErrors } from './draft.svelte';
+import { Draft, placeErrors, targetOfModule } from './draft.svelte';
 import { fieldsOf } from './schema';
-import { splitOf, type Splitter } from './split';
+import { splitOf, splitterOf, type Splitter } from './split';
 
 const fields = fieldsOf({ properties: { width: { type: 'integer' }, 'a/b': { type: 'string' } } });
 const refusal = (...pointers: string[]) =>
@@ -58,5 +58,49 @@ describe('splitOf', () => {
     expect(splitOf('range', { ...splitter, from: 'x' }).at).toBe('range');
     expect(splitOf('range', { ...splitter, to: '0' }).error).toMatch(/never reached/);
     expect(splitOf('range', { ...splitter, step: '0' }).at).toBe('range');
+  });
+});
+
+describe('splitterOf', () => {
+  it('shows what splitOf has written', () => {
+    for (const split of ['lines', 'lines:7', 'bytes:4096', 'json']) {
+      expect(splitOf('text', splitterOf(split))).toEqual({ split });
+    }
+    for (const split of ['range:1:10', 'range:5:-5:-2']) {
+      expect(splitOf('range', splitterOf(split))).toEqual({ split });
+    }
+    expect(splitOf('text', splitterOf(undefined))).toEqual({});
+  });
+});
+
+describe('Draft', () => {
+  const plain = targetOfModule({ id: 'abc', bytes: 1, plain: true }, 'echo.wasm');
+  const wanted = {
+    args: ['-v', 'two\nlines', ''],
+    collect: 'ndjson',
+    split: 'lines:7',
+    job: 'j1',
+    policy: 'strict:3',
+    priority: 2,
+    title: 'Again',
+  } as const;
+
+  it('starts from another job and gives the same', () => {
+    const draft = new Draft(plain, { ...wanted, args: [...wanted.args] });
+    expect(draft.input).toBe('job');
+    expect(draft.wanted).toEqual(wanted);
+  });
+
+  it('takes another input instead, cut the same way', () => {
+    const draft = new Draft(plain, { ...wanted, args: [...wanted.args] });
+    draft.input = 'text';
+    expect(draft.wanted).toMatchObject({ split: 'lines:7', job: undefined });
+    draft.args = '-q\n';
+    expect(draft.wanted?.args).toEqual(['-q']);
+  });
+
+  it('opens on a range if that is what it was', () => {
+    expect(new Draft(plain, { split: 'range:1:9' })).toMatchObject({ input: 'range' });
+    expect(new Draft(plain).wanted).toEqual({ policy: 'trusted', priority: 1 });
   });
 });

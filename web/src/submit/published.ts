@@ -1,26 +1,21 @@
-import type { Module } from '../api/client';
-
-/** A module that was published from this tab, so that a reload still knows what it is. */
-export interface Published {
-  module: Module;
-  fileName: string;
-}
-
 const prefix = 'potluck.module.';
 
-export function remember(published: Published): void {
+/** Notes what the file of a module was called: of a plain program the grid knows no name. */
+export function remember(id: string, fileName: string): void {
   try {
-    sessionStorage.setItem(prefix + published.module.id, JSON.stringify(published));
+    sessionStorage.setItem(prefix + id, fileName);
   } catch {
-    // Without storage it is forgotten by a reload, and the file can be chosen again.
+    // Without storage its id has to do.
   }
 }
 
-export function recall(id: string): Published | undefined {
+/** What to call a module. */
+export function nameOf(id: string): string {
   try {
-    const text = sessionStorage.getItem(prefix + id);
-    return text === null ? undefined : (JSON.parse(text) as Published);
+    const name = sessionStorage.getItem(prefix + id);
+    if (name) return name;
   } catch {
-    return undefined;
+    // the same
   }
+  return `Module ${id.slice(0, 12)}`;
 }

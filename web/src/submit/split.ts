@@ -1,6 +1,6 @@
 // How an input is cut into those of tasks.
 
-export type InputKind = 'text' | 'file' | 'range';
+export type InputKind = 'text' | 'file' | 'range' | 'job';
 export type By = 'default' | 'lines' | 'lines:N' | 'bytes:N' | 'json';
 
 export interface Splitter {
@@ -19,6 +19,7 @@ export interface Split {
 }
 
 export function splitOf(input: InputKind, splitter: Splitter): Split {
+  if (input === 'job') return {}; // as they were cut for that one
   if (input === 'range') return rangeOf(splitter);
   switch (splitter.by) {
     case 'default':
@@ -32,6 +33,25 @@ export function splitOf(input: InputKind, splitter: Splitter): Split {
       if (!/^[1-9]\d*$/.test(n)) return { error: 'How many? A whole number of at least 1.', at: 'split' };
       return { split: splitter.by.replace('N', n) };
     }
+  }
+}
+
+const usual: Splitter = { by: 'default', n: '100', from: '1', to: '1000', step: '' };
+
+/** What the controls show for a splitter; the usual where it is silent. */
+export function splitterOf(split = ''): Splitter {
+  const [kind, first = '', second = '', third = ''] = split.split(':');
+  switch (kind) {
+    case 'lines':
+      return first ? { ...usual, by: 'lines:N', n: first } : { ...usual, by: 'lines' };
+    case 'bytes':
+      return { ...usual, by: 'bytes:N', n: first };
+    case 'json':
+      return { ...usual, by: 'json' };
+    case 'range':
+      return { ...usual, from: first, to: second, step: third };
+    default:
+      return { ...usual };
   }
 }
 
