@@ -87,15 +87,11 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request, name string) {
 	h := w.Header()
 	h.Set("Content-Type", contentType(name))
 	h.Set("Vary", "Accept-Encoding")
-	file := name
-	for _, e := range []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}} {
-		if _, err := fs.Stat(s.files, name+e.suffix); err == nil && accepts(r, e.name) {
-			h.Set("Content-Encoding", e.name)
-			file += e.suffix
-			break
-		}
+	encoding, suffix := s.encoding(r, name)
+	if encoding != "" {
+		h.Set("Content-Encoding", encoding)
 	}
-	data, err := fs.ReadFile(s.files, file)
+	data, err := fs.ReadFile(s.files, name+suffix)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -111,6 +107,16 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request, name string) {
 		h.Set("Content-Security-Policy", executorPolicy)
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+// encoding chooses among the compressed forms that there are of a file.
+func (s *site) encoding(r *http.Request, name string) (encoding, suffix string) {
+	for _, e := range []struct{ name, suffix string }{{"br", ".br"}, {"gzip", ".gz"}} {
+		if _, err := fs.Stat(s.files, name+e.suffix); err == nil && accepts(r, e.name) {
+			return e.name, e.suffix
+		}
+	}
+	return "", ""
 }
 
 func contentType(name string) string {

@@ -19,7 +19,9 @@ const (
 // Probes calls every function of WASI preview 1 but proc_exit, on streams, on
 // files that are not open, and with arguments that make no sense.
 func Probes() (all []Probe) {
-	add := func(name string, args ...any) { all = append(all, Probe{fmt.Sprint(name, " ", args), probe(name, args...)}) }
+	add := func(name string, args ...any) {
+		all = append(all, Probe{fmt.Sprint(name, " ", args), probe(name, args...)})
+	}
 	long := func(v int64) []byte { return append([]byte{opConst64}, sleb(v)...) }
 	for _, fd := range []int{0, 1, 2, 3, 7} {
 		add("fd_fdstat_get", fd, answered)

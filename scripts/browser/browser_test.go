@@ -4,7 +4,6 @@ package browser
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -87,9 +86,9 @@ type browser struct {
 	t *testing.T
 }
 
-func newBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) *browser {
+func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	b, err := chrome.Start(options...)
+	b, err := chrome.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +181,3 @@ func (g *grid) done(id string) []byte {
 	}
 	return data
 }
-
-// params writes JSON.
-func params(format string, args ...any) json.RawMessage { return fmt.Appendf(nil, format, args...) }

@@ -130,7 +130,7 @@ func (s *suite) addProbes() {
 			if bytes.Equal(output, want.Output) && (kind == "") == (want.Failure == nil) {
 				return nil
 			}
-			return fmt.Errorf("%x, failure %q; wazero: %x, %v", output, kind, want.Output, want.Failure)
+			return fmt.Errorf("%x, failure %q; wazero: %x, failed: %t", output, kind, want.Output, want.Failure != nil)
 		}
 	}
 }

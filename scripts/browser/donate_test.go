@@ -123,7 +123,7 @@ func TestTabClosed(t *testing.T) {
 	g := start(t)
 	b := newBrowser(t)
 	tab := b.donate(g.URL)
-	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":12,"work":1500}`)})
+	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":12,"work":1500}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent > 0 })
 	tab.Close()
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent == 0 })
@@ -135,7 +135,7 @@ func TestTabClosed(t *testing.T) {
 func TestTabReloaded(t *testing.T) {
 	g := start(t)
 	tab := newBrowser(t).donate(g.URL)
-	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":6,"work":1000}`)})
+	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":6,"work":1000}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Done > 0 })
 	before := g.volunteers()
 	tab.do(chromedp.Reload())
@@ -164,7 +164,7 @@ func TestServerKilled(t *testing.T) {
 	g := start(t)
 	tab := newBrowser(t).donate(g.URL)
 	tab.expected = true // connections are refused
-	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":12,"work":1000}`)})
+	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":12,"work":1000}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Done > 1 })
 	g.Server.Kill()
 	tab.says("The grid cannot be reached")
@@ -180,7 +180,7 @@ func TestOffline(t *testing.T) {
 	net := newRoad(t, g.URL)
 	tab := newBrowser(t).donate(net.URL)
 	tab.expected = true
-	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":10,"work":800}`)})
+	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":10,"work":800}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Done > 1 })
 	net.close()
 	tab.says("The grid cannot be reached")
@@ -195,7 +195,7 @@ func TestEndlessLoop(t *testing.T) {
 	g := start(t, "--task-time", "1s")
 	newBrowser(t).donate(g.URL)
 	spin := g.submit(client.NewJob{Program: g.publish(wasmtest.Spin()), Input: client.Input{Split: "range:1:1"}})
-	j := g.follow(spin.ID, func(j *client.Job) bool { return false })
+	j := g.follow(spin.ID, func(*client.Job) bool { return false })
 	if j.State != client.JobStateFailed || !strings.Contains(j.Reason, "longer than 1s") {
 		t.Errorf("%s: %s", j.State, j.Reason)
 	}
@@ -270,7 +270,7 @@ func TestSecondTab(t *testing.T) {
 func TestPauseAndFinish(t *testing.T) {
 	g := start(t)
 	tab := newBrowser(t).donate(g.URL)
-	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":12,"work":800}`)})
+	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":12,"work":800}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Done > 0 })
 	tab.press("Pause")
 	tab.says("You paused it")

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -43,7 +44,7 @@ func TestPages(t *testing.T) {
 	}
 	g := start(t)
 	g.runner("Ada", "--slots", "2")
-	picture := g.submit(client.NewJob{Program: "mandelbrot", Title: "A picture for the wall", Params: params(`{"width":1200,"height":900}`)})
+	picture := g.submit(client.NewJob{Program: "mandelbrot", Title: "A picture for the wall", Params: json.RawMessage(`{"width":1200,"height":900}`)})
 	g.done(picture.ID)
 	failed := g.submit(client.NewJob{Program: g.publish(wasmtest.Exit(3, "no luck today")), Input: client.Input{Split: "range:1:4"}})
 	g.follow(failed.ID, func(*client.Job) bool { return false })

@@ -33,9 +33,9 @@ type Tab struct {
 }
 
 // Start starts a browser. Timers of hidden tabs are slowed down as they are for
-// everybody, unless options say otherwise.
-func Start(options ...chromedp.ExecAllocatorOption) (*Browser, error) {
-	options = append(slices.Concat(chromedp.DefaultExecAllocatorOptions[:], options),
+// everybody.
+func Start() (*Browser, error) {
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 900),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-background-timer-throttling", false), chromedp.Flag("disable-backgrounding-occluded-windows", false),

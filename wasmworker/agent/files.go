@@ -12,9 +12,6 @@ import (
 	"potluck/wire"
 )
 
-// maxFile bounds what is fetched: a module or an input, in bytes.
-const maxFile = 64 << 20
-
 // fetchTries is how often a transfer is tried before its task fails.
 const fetchTries = 4
 

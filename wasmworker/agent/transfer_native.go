@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// maxFile bounds what is fetched: a module or an input, in bytes. A browser has
+// limits of its own.
+const maxFile = 64 << 20
+
 var client = &http.Client{Timeout: 5 * time.Minute}
 
 func transfer(ctx context.Context, r request) ([]byte, error) {
