@@ -31,6 +31,10 @@ web: web/dist/index.html ## build the pages and the browser's worker, to be embe
 demo: build ## run the main job end to end on a grid of its own, and show it
 	go run ./scripts/demo
 
+.PHONY: picture
+picture: build ## take the picture that the README opens with
+	go run ./scripts/picture
+
 .PHONY: test
 test: programs web generated lint ## check everything: what CI runs
 	scripts/install.sh gcc chromium firefox-esr
