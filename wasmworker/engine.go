@@ -15,6 +15,7 @@ type shelf interface {
 	// are not at hand.
 	put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error
 	module(hash string) sandbox.Module
+	forget(hash string)
 }
 
 // engine computes tasks in executors, one a slot.
@@ -43,6 +44,9 @@ func (e *engine) Load(ctx context.Context, hash string, fetch func(context.Conte
 	}
 	return e.slot(0).Load(e.module(hash))
 }
+
+// Forget drops a module.
+func (e *engine) Forget(hash string) { e.forget(hash) }
 
 // Start queues a task in the executor of a slot.
 func (e *engine) Start(slot int, t agent.Task, done func(agent.Outcome)) (stop func()) {

@@ -25,6 +25,12 @@ func newEngine(executor string) *engine {
 
 func (c *compiled) module(hash string) sandbox.Module { return sandbox.Module{ID: sandbox.ID(hash)} }
 
+func (c *compiled) forget(hash string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, sandbox.ID(hash))
+}
+
 func (c *compiled) get(id sandbox.ID) js.Value {
 	c.mu.Lock()
 	defer c.mu.Unlock()

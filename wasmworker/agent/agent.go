@@ -21,6 +21,8 @@ type Engine interface {
 	// Load makes a module ready, so that its tasks start at once. The bytes that
 	// fetch gives were verified.
 	Load(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error
+	// Forget drops a module that has no tasks; it may be loaded again.
+	Forget(hash string)
 	// Start queues a task in a slot. done is called once, from any goroutine,
 	// and stop makes it be called soon.
 	Start(slot int, t Task, done func(Outcome)) (stop func())

@@ -180,7 +180,10 @@ func (s *session) ack(results ...wire.Result) {
 }
 
 // An engine computes when the test says so.
-type engine struct{ started chan *run }
+type engine struct {
+	started   chan *run
+	forgotten chan string
+}
 
 type run struct {
 	Task
@@ -195,6 +198,8 @@ func (e *engine) Load(ctx context.Context, _ string, fetch func(context.Context)
 	}
 	return err
 }
+
+func (e *engine) Forget(hash string) { e.forgotten <- hash }
 
 func (e *engine) Start(_ int, t Task, done func(Outcome)) (stop func()) {
 	r := &run{t, done, make(chan struct{})}
@@ -217,7 +222,7 @@ type worker struct {
 
 func (g *gateway) worker(change func(*Config)) *worker {
 	g.t.Helper()
-	w := &worker{t: g.t, engine: &engine{make(chan *run, 100)}, ended: make(chan error, 1)}
+	w := &worker{t: g.t, engine: &engine{make(chan *run, 100), make(chan string, 100)}, ended: make(chan error, 1)}
 	c := Config{
 		Server: g.url, Hello: wire.Hello{Secret: make([]byte, 32), Slots: 1}, Engine: w.engine,
 		Grace: patience, Log: slog.New(slog.DiscardHandler), Observe: func(e Event) { w.totals = e.Totals },
@@ -528,5 +533,30 @@ func TestStop(t *testing.T) {
 	}
 	if err := w.wait(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// An agent that meets many programs forgets those that it has used longest ago,
+// and fetches them again when it must.
+func TestManyModules(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	compute := func(i int) {
+		g.module = fmt.Appendf(nil, "program %d", i)
+		b := wire.Batch{Job: "job", Module: hashOf(g.module), Millis: 1000, Output: 1 << 20}
+		b.Leases = []wire.Lease{{ID: fmt.Appendf(nil, "lease %d", i), Input: []byte("x")}}
+		s.until(func(m wire.FromWorker) bool { return m.Credit > uint64(i) })
+		s.send(wire.ToWorker{Batches: []wire.Batch{b}})
+		w.next().answer()
+		s.ack(s.until(results(i + 1)).Results[i])
+	}
+	for i := range maxModules + 2 {
+		compute(i)
+	}
+	for i := range 2 {
+		if got, want := <-w.engine.forgotten, hex.EncodeToString(hashOf(fmt.Appendf(nil, "program %d", i))); got != want {
+			t.Errorf("it forgot %s instead of program %d", got, i)
+		}
 	}
 }

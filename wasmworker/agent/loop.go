@@ -69,7 +69,11 @@ type task struct {
 type module struct {
 	ready   bool
 	waiting []*task
+	used    time.Time
 }
+
+// maxModules is how many an agent keeps: one that works for weeks meets many.
+const maxModules = 16
 
 // tell has the loop do something. It never blocks: an engine that reports must
 // not wait for a loop that waits for the engine. What is told is bounded by the
@@ -289,16 +293,40 @@ func (a *Agent) prepare(t *task) {
 	}
 	m := a.modules[t.hash]
 	if m == nil {
+		a.forget()
 		m = &module{}
 		a.modules[t.hash] = m
 		a.observe(Event{Kind: Loading, Job: t.batch.Job, Title: t.batch.Title})
 		go a.load(t.hash, t.batch.Module)
 	}
+	m.used = time.Now()
 	if !m.ready {
 		m.waiting = append(m.waiting, t)
 		return
 	}
 	a.ready = append(a.ready, t)
+}
+
+// forget makes room for a module: of those without tasks the one goes that was
+// not used for longest.
+func (a *Agent) forget() {
+	if len(a.modules) < maxModules {
+		return
+	}
+	busy := map[string]bool{}
+	for _, t := range a.tasks {
+		busy[t.hash] = busy[t.hash] || t.result == nil
+	}
+	oldest := ""
+	for hash, m := range a.modules {
+		if m.ready && !busy[hash] && (oldest == "" || m.used.Before(a.modules[oldest].used)) {
+			oldest = hash
+		}
+	}
+	if oldest != "" {
+		delete(a.modules, oldest)
+		a.Engine.Forget(oldest)
+	}
 }
 
 // giveBackLater gives a task back whose bytes could not be had.
