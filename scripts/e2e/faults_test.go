@@ -107,7 +107,11 @@ func TestRunnerInterrupted(t *testing.T) {
 	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":8,"work":2000}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent > 1 })
 	for _, pid := range append(childrenOf(t, ada.Process.Pid), ada.Process.Pid) {
-		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+		p, err := os.FindProcess(pid)
+		if err == nil {
+			err = p.Signal(os.Interrupt)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

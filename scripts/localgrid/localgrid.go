@@ -61,6 +61,18 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
+// Build builds both binaries into a folder, as tests want them: from the tree as
+// it is.
+func Build(dir string) error {
+	for name, source := range map[string]string{"potluck": "potluck/server", "potluck-worker": "potluck/wasmworker"} {
+		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), source).CombinedOutput() //nolint:gosec,noctx // our own tree
+		if err != nil {
+			return fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	return nil
+}
+
 // Start starts a server from the binaries in bin, with its data in a folder,
 // on a free port.
 func Start(bin, data string, args ...string) (*Grid, error) {
