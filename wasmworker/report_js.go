@@ -82,7 +82,7 @@ func (r *reporter) hear(e agent.Event) {
 		s.Idle = e.Reason
 	case agent.Computed, agent.TaskFailed, agent.Loading:
 		s.Idle = ""
-	case agent.Rejected, agent.Ended:
+	case agent.Rejected, agent.Missing, agent.Ended:
 	}
 	if len(s.News) < maxNews && e.Kind != agent.Ended {
 		s.News = append(s.News, news{e.Kind, e.Job, e.Title, e.Task, e.Took.Seconds() * 1000, e.Reason})

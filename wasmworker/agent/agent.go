@@ -97,6 +97,7 @@ const (
 	Connected    EventKind = "connected"
 	Disconnected EventKind = "disconnected" // with the reason
 	Loading      EventKind = "loading"      // a program is fetched and compiled
+	Missing      EventKind = "missing"      // what a task needs could not be had, and it went back; with the reason
 	Computed     EventKind = "computed"     // a task has an output
 	TaskFailed   EventKind = "failed"       // a task has none; with the reason
 	Rejected     EventKind = "rejected"     // the grid does not count a result; with the reason

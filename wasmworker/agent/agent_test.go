@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -218,6 +219,16 @@ type worker struct {
 	signal context.CancelFunc
 	ended  chan error
 	totals Totals
+
+	missing string // the last reason
+}
+
+// see is the agent's observer.
+func (w *worker) see(e Event) {
+	w.totals = e.Totals
+	if e.Kind == Missing {
+		w.missing = e.Reason
+	}
 }
 
 func (g *gateway) worker(change func(*Config)) *worker {
@@ -225,7 +236,7 @@ func (g *gateway) worker(change func(*Config)) *worker {
 	w := &worker{t: g.t, engine: &engine{make(chan *run, 100), make(chan string, 100)}, ended: make(chan error, 1)}
 	c := Config{
 		Server: g.url, Hello: wire.Hello{Secret: make([]byte, 32), Slots: 1}, Engine: w.engine,
-		Grace: patience, Log: slog.New(slog.DiscardHandler), Observe: func(e Event) { w.totals = e.Totals },
+		Grace: patience, Log: slog.New(slog.DiscardHandler), Observe: w.see,
 	}
 	if change != nil {
 		change(&c)
@@ -426,6 +437,9 @@ func TestBadModules(t *testing.T) {
 	s.farewell()
 	if err := w.wait(); err != nil || w.totals.Failed != 1 {
 		t.Errorf("%v, %+v", err, w.totals)
+	}
+	if !strings.Contains(w.missing, "wrong hash") {
+		t.Errorf("people hear of it: %q", w.missing)
 	}
 }
 

@@ -332,6 +332,7 @@ func (a *Agent) forget() {
 // giveBackLater gives a task back whose bytes could not be had.
 func (a *Agent) giveBackLater(t *task, err error) {
 	a.Log.Warn("could not get what a task needs", "job", t.batch.Job, "task", t.lease.Task, "error", err)
+	a.observe(Event{Kind: Missing, Job: t.batch.Job, Title: t.batch.Title, Task: t.lease.Task, Reason: err.Error()})
 	if !t.dropped {
 		a.giveBack(t)
 	}

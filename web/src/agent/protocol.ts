@@ -79,7 +79,7 @@ export interface Running {
 }
 
 export interface News {
-  event: 'connected' | 'disconnected' | 'loading' | 'computed' | 'failed' | 'idle' | 'rejected';
+  event: 'connected' | 'disconnected' | 'loading' | 'missing' | 'computed' | 'failed' | 'idle' | 'rejected';
   job?: string;
   title?: string;
   task?: number;

@@ -85,6 +85,8 @@ function tell(news: News): { text: string; bad: boolean } {
       return { text: `The connection broke${why}`, bad: true };
     case 'loading':
       return { text: `Fetching the program of “${news.title || 'a job'}”`, bad: false };
+    case 'missing':
+      return { text: `${task}${title} went back, for want of what it needs${why}`, bad: true };
     case 'computed':
       return { text: `${task}${title} computed in ${duration((news.ms ?? 0) / 1000)}`, bad: false };
     case 'failed':
