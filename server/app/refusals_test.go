@@ -96,7 +96,7 @@ func TestBadJobs(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
 	echo := g.publish(wasmtest.Echo())
 	for _, c := range []struct{ job, field, says string }{
-		{`{"program":"cold-fusion"}`, "/program", "no program is called \"cold-fusion\"; there are mandelbrot"},
+		{`{"program":"cold-fusion"}`, "/program", "no program is called \"cold-fusion\"; there are lorenz96, mandelbrot"},
 		{`{"program":"` + strings.Repeat("ab", 32) + `"}`, "/program", "publish it first"},
 		{`{"program":"square","params":{"numbers":"many"}}`, "/params/numbers", "got string, want array"},
 		{`{"program":"square","params":{"numbers":[1,"two"]}}`, "/params/numbers/1", "got string"},
