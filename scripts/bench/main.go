@@ -85,7 +85,7 @@ func run(ctx context.Context, bin, only string, scale float64) error {
 		{"restart", b.restart},
 		{"viewers", b.viewers},
 		{"browser-first", b.firstTask},
-		{"browser-10ms", b.tabTenMillis},
+		{"browser-short", b.tabTenMillis},
 		{"browser-echo", b.tabEchoes},
 		{"browser-kernel", b.kernel},
 	} {
