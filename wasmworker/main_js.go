@@ -18,9 +18,10 @@ import (
 
 const (
 	// linger is longer than in a headless worker: a browser takes a millisecond to send a message.
-	linger = 160 * time.Millisecond
-	// reportEvery is how often the page hears of changes.
-	reportEvery = 250 * time.Millisecond
+	linger = 200 * time.Millisecond
+	// reportEvery is how often the page hears of changes. Drawing them takes from
+	// what is left to compute with.
+	reportEvery = 500 * time.Millisecond
 	// finishGrace is how long tasks may go on when the person wants to wait for them.
 	finishGrace = 24 * time.Hour
 )

@@ -300,6 +300,9 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
+	if status, _, body := g.request("HEAD", "/", nil); status != http.StatusOK || len(body) > 0 {
+		t.Errorf("a page without its body: %d, %d bytes", status, len(body))
+	}
 	g.refuses("POST", "/api/v1/jobs", []byte(`{"program":"square"}`), http.StatusForbidden, "own pages", "Origin", "https://evil.example")
 	g.refuses("POST", "/api/v1/jobs", []byte(`{"program":"square"}`), http.StatusForbidden, "own pages", "Sec-Fetch-Site", "cross-site")
 	_, resp, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(g.URL, "http")+wire.SocketPath, //nolint:bodyclose // Dial closes it

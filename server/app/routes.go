@@ -30,7 +30,7 @@ func (a *App) routes(e *echo.Echo, c Config, metrics *prometheus.Registry) {
 	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	a.gateway.Register(e)
 	a.api.Register(e)
-	e.GET("/*", echo.WrapHandler(web.Handler()))
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/*", echo.WrapHandler(web.Handler()))
 }
 
 // The policy of our own pages. docs/operations.md says what each part is for.

@@ -28,7 +28,7 @@ export type Command =
 
 /** What the page hears. */
 export type Report =
-  | ({ kind: 'status' } & Status) // when something has changed, at most four a second
+  | ({ kind: 'status' } & Status) // when something has changed, at most two a second
   | { kind: 'ended'; code: EndCode; reason: string };
 
 /** Why the agent ended. 'stopped' was asked for; 'failed' is its own trouble (no WebAssembly, out of memory…). */
