@@ -226,7 +226,9 @@ func (g *Gateway) Workers() []Worker {
 // Drain tells the workers to go elsewhere and waits for them to go. Their
 // leases stay good, and so does the work on them.
 func (g *Gateway) Drain(ctx context.Context) {
-	close(g.draining)
+	g.mu.Lock()
+	close(g.draining) // nobody is admitted from now on
+	g.mu.Unlock()
 	gone := make(chan struct{})
 	go func() { g.wait.Wait(); close(gone) }()
 	select {
@@ -238,18 +240,26 @@ func (g *Gateway) Drain(ctx context.Context) {
 	}
 }
 
-// admit counts a connection of an address, unless there are too many.
-func (g *Gateway) admit(address string) bool {
+// admit counts a connection of an address, unless there are too many of them
+// or the gateway is going. Who was admitted is waited for until its release.
+func (g *Gateway) admit(address string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	select {
+	case <-g.draining:
+		return errDraining
+	default:
+	}
 	if g.addresses[address] >= g.MaxPerAddress {
-		return false
+		return errTooMany
 	}
 	g.addresses[address]++
-	return true
+	g.wait.Add(1)
+	return nil
 }
 
 func (g *Gateway) release(address string) {
+	defer g.wait.Done()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.addresses[address]--; g.addresses[address] == 0 {
@@ -257,5 +267,9 @@ func (g *Gateway) release(address string) {
 	}
 }
 
-// errTooMany answers an address with too many connections.
-var errTooMany = echo.NewHTTPError(http.StatusTooManyRequests, "too many workers are connected from this address")
+var (
+	// errTooMany answers an address with too many connections.
+	errTooMany = echo.NewHTTPError(http.StatusTooManyRequests, "too many workers are connected from this address")
+	// errDraining answers who comes while the gateway is going.
+	errDraining = echo.NewHTTPError(http.StatusServiceUnavailable, "this server is shutting down: connect again in a moment")
+)

@@ -52,8 +52,8 @@ var sessions atomic.Uint64
 // own pages: coder/websocket compares the Origin with the Host.
 func (g *Gateway) serveSocket(c echo.Context) error {
 	address := c.RealIP()
-	if !g.admit(address) {
-		return errTooMany
+	if err := g.admit(address); err != nil {
+		return err
 	}
 	defer g.release(address)
 	conn, err := websocket.Accept(c.Response(), c.Request(), nil)
@@ -61,8 +61,6 @@ func (g *Gateway) serveSocket(c echo.Context) error {
 		return nil //nolint:nilerr // Accept has answered
 	}
 	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
-	g.wait.Add(1)
-	defer g.wait.Done()
 	s := &session{
 		gateway: g, conn: conn, since: time.Now(), more: make(chan struct{}, 1), jobs: map[string]bool{},
 		id: fmt.Sprintf("%s.%d", g.name, sessions.Add(1)), out: newOutbox(),
