@@ -46,6 +46,10 @@ bench: build ## measure speed and memory, beside floors measured in the same run
 	go run ./scripts/bench
 	go test -run '^$$' -bench . -benchtime 0.5s ./server/schedule ./server/ledger ./sandbox/process
 
+.PHONY: trust
+trust: ## attack the scheduler with simulated saboteurs, beside models of what others do
+	go run ./scripts/trust
+
 .PHONY: fuzz
 fuzz: ## fuzz each parser for a minute
 	@for target in contract:FuzzRecords contract:FuzzManifest wire:FuzzFromWorker wire:FuzzToWorker sandbox:FuzzPublish; do \

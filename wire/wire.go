@@ -131,10 +131,11 @@ type Refused struct {
 
 // Codes of Refused.
 const (
-	CodeProtocol = "protocol" // another version
-	CodeToken    = "token"    // the grid wants a token and this one is not it
-	CodeMessage  = "message"  // the worker sent something that makes no sense
-	CodeFull     = "full"     // too many connections
+	CodeProtocol   = "protocol"   // another version
+	CodeToken      = "token"      // the grid wants a token and this one is not it
+	CodeMessage    = "message"    // the worker sent something that makes no sense
+	CodeFull       = "full"       // too many connections
+	CodeQuarantine = "quarantine" // the volunteer's results were wrong
 )
 
 // Where workers fetch and leave what is too large for a message. %s are hashes

@@ -43,6 +43,8 @@ type Config struct {
 	TaskOutput    int           `help:"Bytes that one task may write." default:"16777216" env:"POTLUCK_TASK_OUTPUT"`
 	TaskMemory    int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
 	Executors     int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
+	RefereeShare  float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
+	OnePerNetwork bool          `help:"Count volunteers of one network (IPv4 /24, IPv6 /48) as one voter." env:"POTLUCK_ONE_PER_NETWORK"`
 	MaxJobs       int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
 	MaxPerAddress int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
 	BehindProxy   bool          `help:"Take addresses from X-Forwarded-For: only behind a proxy that sets it." env:"POTLUCK_BEHIND_PROXY"`
@@ -58,6 +60,8 @@ func (c *Config) Validate() error {
 		return errors.New("--task-output is from 1 KiB to 64 MiB")
 	case c.TaskMemory < 1<<20 || c.TaskMemory > 4<<30-64<<10:
 		return errors.New("--task-memory is from 1 MiB to just under 4 GiB")
+	case c.RefereeShare < 0.01 || c.RefereeShare > 1:
+		return errors.New("--referee-share is from 0.01 to 1")
 	case c.MaxJobs < 1 || c.MaxPerAddress < 1:
 		return errors.New("--max-jobs and --max-per-address are at least 1")
 	}
@@ -128,7 +132,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.gateway, err = gateway.New(ctx, gateway.Config{
 		Ledger: a.ledger, Library: lib, Token: token, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
-		MaxPerAddress: c.MaxPerAddress, Log: a.log, Metrics: metrics,
+		MaxPerAddress: c.MaxPerAddress, OnePerNetwork: c.OnePerNetwork, Log: a.log, Metrics: metrics,
 	})
 	if err != nil {
 		return err
@@ -140,10 +144,13 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	a.foreman = foreman.New(foreman.Config{
-		Ledger: a.ledger, Library: lib, Pool: a.pool, Scratch: scratch, TaskTime: c.TaskTime,
-		MaxJobs: c.MaxJobs, Log: a.log, Metrics: metrics,
+	a.foreman, err = foreman.New(ctx, foreman.Config{
+		Ledger: a.ledger, Library: lib, Pool: a.pool, Scratch: scratch, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
+		RefereeShare: c.RefereeShare, MaxJobs: c.MaxJobs, Log: a.log, Metrics: metrics,
 	})
+	if err != nil {
+		return err
+	}
 	a.serve(c, metrics)
 	return nil
 }

@@ -49,7 +49,8 @@ const patience = 30 * time.Second
 // A grid is a whole server in this process, with everything real but workers.
 type grid struct {
 	*App
-	t *testing.T
+	t    *testing.T
+	from string // the address that workers seem to come from, behind a proxy
 }
 
 // serve starts a server on a folder.
@@ -57,7 +58,7 @@ func serve(t *testing.T, dir string, change func(*Config)) *grid {
 	t.Helper()
 	c := Config{
 		Addr: "127.0.0.1:0", Data: dir, TaskTime: 60 * time.Second, TaskOutput: 16 << 20, TaskMemory: 64 << 20,
-		NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8,
+		NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8, RefereeShare: 1,
 	}
 	if change != nil {
 		change(&c)
@@ -67,7 +68,7 @@ func serve(t *testing.T, dir string, change func(*Config)) *grid {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Close(context.Background()) })
-	return &grid{a, t}
+	return &grid{App: a, t: t}
 }
 
 // request asks and gives status, headers and body.
@@ -234,13 +235,18 @@ type worker struct {
 	conn *websocket.Conn
 	id   string
 	held []wire.Lease
+	lent int // leases that it got
 	acks []wire.Ack
 	job  string
 }
 
 func (g *grid) dial() *websocket.Conn {
 	g.t.Helper()
-	conn, _, err := websocket.Dial(g.t.Context(), "ws"+strings.TrimPrefix(g.URL, "http")+wire.SocketPath, nil)
+	var options websocket.DialOptions
+	if g.from != "" {
+		options.HTTPHeader = http.Header{"X-Forwarded-For": {g.from}}
+	}
+	conn, _, err := websocket.Dial(g.t.Context(), "ws"+strings.TrimPrefix(g.URL, "http")+wire.SocketPath, &options)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -290,9 +296,33 @@ func (w *worker) receive() (m wire.ToWorker) {
 	for _, b := range m.Batches {
 		w.job = b.Job
 		w.held = append(w.held, b.Leases...)
+		w.lent += len(b.Leases)
 	}
 	w.acks = append(w.acks, m.Acks...)
 	return m
+}
+
+// sentAway waits until the grid has refused the worker.
+func (w *worker) sentAway() {
+	w.t.Helper()
+	for {
+		if m := w.receive(); m.Refused != nil {
+			if m.Refused.Code != wire.CodeQuarantine || m.Refused.Reason == "" {
+				w.t.Errorf("sent away: %+v", m.Refused)
+			}
+			return
+		}
+	}
+}
+
+// refusesWorker wants a worker to be refused with a code when it says hello.
+func (g *grid) refusesWorker(name, code string) {
+	g.t.Helper()
+	w := &worker{t: g.t, conn: g.dial()}
+	w.send(wire.FromWorker{Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 1}})
+	if m := w.receive(); m.Refused == nil || m.Refused.Code != code {
+		g.t.Errorf("%s is answered with %+v", name, m)
+	}
 }
 
 // leases waits until the worker was lent n tasks that it has not answered.

@@ -216,9 +216,8 @@ func TestGridIncidents(t *testing.T) {
 	g.worker("Eve", 1).answer("wrong\n")
 	ada, bob := g.worker("Ada", 2), g.worker("Bob", 2)
 	ada.echoOf("a\n")
-	bob.echoOf("a\n")
 	all := g.watch("grid=true", "", func(s *seen) bool { return len(s.grid.Incidents) == 2 }).grid.Incidents
-	if i := all[0]; i.By != "Eve" || i.Job != j.ID || i.Title != j.Title || i.Task != 0 || !strings.Contains(i.Reason, "the others agree on") || i.At.Before(all[1].At) {
+	if i := all[0]; i.By != "Eve" || i.Job != j.ID || i.Title != j.Title || i.Task != 0 || !strings.Contains(i.Reason, "not the right one") || i.At.Before(all[1].At) {
 		t.Errorf("the wrong result: %+v", i)
 	}
 	if i := all[1]; i.By != "Mal" || i.Reason != "exit status 3" {
@@ -230,7 +229,7 @@ func TestGridIncidents(t *testing.T) {
 	ada.echoOf("b\n")
 	bob.echoOf("b\n")
 	g.watch("grid=true", "", func(s *seen) bool { return s.grid.Jobs == 0 && len(s.grid.Incidents) == 0 })
-	if all := get[[]api.Sample](g, "/api/v1/grid/history"); len(all) == 0 || all[len(all)-1].Workers != 4 {
+	if all := get[[]api.Sample](g, "/api/v1/grid/history"); len(all) == 0 || all[len(all)-1].Workers < 3 { // Eve is sent away
 		t.Errorf("the history: %+v", all)
 	}
 }

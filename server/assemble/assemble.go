@@ -51,6 +51,7 @@ type Assembly struct {
 type level struct {
 	below, size, first int // number of nodes below and here; number of the first node here
 	missing            []uint8
+	taken              []uint8 // how often something was taken from below a node
 }
 
 type entry struct {
@@ -70,7 +71,7 @@ func New(plan Plan, run program.Runner, dir string) *Assembly {
 	nodes := 0
 	for below := plan.Tasks; below > 1 || nodes == 0; {
 		l := level{below: below, size: (below + fanIn - 1) / fanIn, first: nodes}
-		l.missing = make([]uint8, l.size)
+		l.missing, l.taken = make([]uint8, l.size), make([]uint8, l.size)
 		for i := range l.missing {
 			l.missing[i] = uint8(min(fanIn, below-i*fanIn))
 		}
@@ -111,25 +112,72 @@ func (a *Assembly) ready(lv, node int) {
 	l := &a.levels[lv]
 	if l.missing[node]--; l.missing[node] == 0 {
 		a.wait.Add(1)
-		go a.reduce(lv, node)
+		go a.reduce(lv, node, l.taken[node])
 	}
 }
 
-func (a *Assembly) reduce(lv, node int) {
+// reduce reduces a node, unless something is taken from below it meanwhile.
+func (a *Assembly) reduce(lv, node int, taken uint8) {
 	defer a.wait.Done()
 	a.turn <- struct{}{}
 	defer func() { <-a.turn }()
 	part, err := a.reduceNode(a.ctx, lv, node)
-	if err == nil {
-		err = a.nodes.put(a.levels[lv].first+node, part)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	l := &a.levels[lv]
+	if l.taken[node] != taken {
+		return
+	}
+	if err == nil {
+		err = a.nodes.put(l.first+node, part)
+	}
 	if err != nil {
 		a.err = errors.Join(a.err, err)
 		return
 	}
 	a.ready(lv+1, node/fanIn)
+}
+
+// Remove takes the part of a task out again, and what was reduced from it.
+func (a *Assembly) Remove(task int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.parts.has(task) {
+		return
+	}
+	a.parts.drop(task)
+	a.count--
+	node := task / fanIn
+	for lv := range a.levels {
+		l := &a.levels[lv]
+		l.missing[node]++
+		l.taken[node]++
+		if !a.nodes.has(l.first + node) {
+			return // nothing above has heard of it
+		}
+		a.nodes.drop(l.first + node)
+		node /= fanIn
+	}
+}
+
+// Confirm adds what another volunteer's answer says of a part that is there.
+func (a *Assembly) Confirm(task int, by []Voter, sure bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r, output, err := a.part(task)
+	if errors.Is(err, errAbsent) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Voters, r.Sure = append(r.Voters, by...), r.Sure || sure
+	r.Tries = max(r.Tries, len(r.Voters))
+	data, err := cbor.Marshal(entry{Record: r, Output: output})
+	if err != nil {
+		return err
+	}
+	return a.parts.put(task, data)
 }
 
 // reduceNode reduces what there is of a node's inputs.

@@ -177,3 +177,55 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%+v, %v, %d bytes", r, err, len(output))
 	}
 }
+
+// What is taken back is as if it had never been there, whatever was reduced
+// meanwhile.
+func TestTakenBack(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, n := range []int{1, 33, 1100} {
+		a := New(plan(n, contract.Reduce), joiner{}, t.TempDir())
+		var want strings.Builder
+		for task := range n {
+			want.WriteString(part(task))
+			for range r.IntN(3) {
+				if err := a.Add(record(task), []byte("wrong")); err != nil {
+					t.Fatal(err)
+				}
+				a.Remove(task)
+			}
+			if err := a.Add(record(task), []byte(part(task))); err != nil {
+				t.Fatal(err)
+			}
+			if task > 0 && r.IntN(4) == 0 { // one that was reduced already, perhaps
+				old := r.IntN(task)
+				a.Remove(old)
+				if a.Count() != task {
+					t.Fatalf("seed %d: %d parts instead of %d", seed, a.Count(), task)
+				}
+				if err := a.Add(record(old), []byte(part(old))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := write(t, a); got != want.String() {
+			t.Fatalf("seed %d, %d tasks: %s", seed, n, got)
+		}
+		a.Close()
+	}
+}
+
+// Another volunteer's opinion is added to a record, and changes no output.
+func TestConfirm(t *testing.T) {
+	a := New(plan(1), joiner{}, t.TempDir())
+	defer a.Close()
+	if err := a.Confirm(0, []Voter{{ID: "w"}}, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Add(record(0), []byte("x")), a.Confirm(0, []Voter{{ID: "w"}}, true)); err != nil {
+		t.Fatal(err)
+	}
+	if r, output, ok, err := a.Record(0); !ok || err != nil || len(r.Voters) != 2 || r.Voters[1].ID != "w" || !r.Sure || string(output) != "x" {
+		t.Errorf("%+v, %q, %v", r, output, err)
+	}
+}

@@ -26,6 +26,7 @@ type Record struct {
 	Hash     []byte  `json:"-" cbor:"6,keyasint"`           // SHA-256 of the output
 	Tries    int     `json:"-" cbor:"7,keyasint,omitempty"` // volunteers that it was lent to; older records lack it
 	Dissents int     `json:"-" cbor:"8,keyasint,omitempty"` // results that were not the accepted one
+	Sure     bool    `json:"-" cbor:"9,keyasint,omitempty"` // the referee or a trusted runner computed it too
 }
 
 // object writes a record with its output as one line of JSON. An output that

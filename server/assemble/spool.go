@@ -44,6 +44,12 @@ func (s *spool) has(i int) bool {
 	return s.places[i].offset1 > 0
 }
 
+func (s *spool) drop(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places[i] = place{}
+}
+
 var errAbsent = errors.New("not there yet")
 
 func (s *spool) get(i int) ([]byte, error) {

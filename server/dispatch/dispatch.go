@@ -50,8 +50,10 @@ type Offer struct {
 
 // A Person is a volunteer as others see him.
 type Person struct {
-	ID   string `cbor:"1,keyasint"`
-	Name string `cbor:"2,keyasint,omitempty"`
+	ID      string `cbor:"1,keyasint"`
+	Name    string `cbor:"2,keyasint,omitempty"`
+	Trusted bool   `cbor:"3,keyasint,omitempty"` // this worker has a runner's token
+	Network uint32 `cbor:"4,keyasint,omitempty"` // where he comes from, if those of one network are one voter
 }
 
 // Take asks for tasks.

@@ -2,6 +2,9 @@ package foreman
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,15 +35,18 @@ type activeJob struct {
 	results  *ledger.Results
 	inputs   *ledger.ChunkReader
 	assembly *assemble.Assembly
-	people   index[dispatch.Person]
-	workers  index[string]
+	people   roll
+	workers  index
 	effects  []schedule.Effect
 
 	writing  bool // an append is under way
 	underway batch
 	written  chan appended
-	pending  batch // waits for the next append
-	ending   bool  // the last work on the job goes on in the background
+	pending  batch         // waits for the next append
+	caught   chan struct{} // there are liars
+	liars    []string      // volunteers that were caught somewhere; the foreman's lock guards them
+	verdicts chan verdict
+	ending   bool // the last work on the job goes on in the background
 	finished chan error
 	full     bool // the store has no room
 
@@ -50,7 +56,6 @@ type activeJob struct {
 	believed   int  // what is left of the last offer
 	nextOffer  time.Time
 	told       progressKey
-	done       int       // durable
 	stillSince time.Time // nothing is lent since then; see still
 	failures   []dispatch.Failing
 	noted      int // failures, in all
@@ -135,7 +140,11 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 		return err
 	}
 	a.inputs = a.foreman.Ledger.OpenChunks(j.Inputs)
-	a.job = schedule.New(schedule.Config{Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds()})
+	established, caught := a.foreman.Ledger.Established(time.Now())
+	a.job = schedule.New(schedule.Config{
+		Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds(),
+		Seed: a.foreman.seed(j.ID), Established: established, Caught: caught, Referees: judgedAtOnce,
+	})
 	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
 	}, a.foreman.Pool, a.foreman.Scratch)
@@ -153,11 +162,16 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 		a.step(schedule.Event{Kind: schedule.Pause})
 	}
 	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.own.Epoch, Weight: j.Priority}
-	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.done)
-	if a.job.Over() {
-		a.finish(ctx)
-	}
+	a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick})) // all may be done
+	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.assembly.Count())
 	return nil
+}
+
+// seed gives what the chances of a job are drawn from: volunteers cannot know it.
+func (f *Foreman) seed(job string) uint64 {
+	h := hmac.New(sha256.New, f.secret)
+	h.Write([]byte("chances of " + job))
+	return binary.LittleEndian.Uint64(h.Sum(nil))
 }
 
 func (a *activeJob) step(e schedule.Event) []schedule.Effect {
@@ -172,6 +186,7 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 	defer tick.Stop()
 	offers := time.NewTimer(time.Hour)
 	defer offers.Stop()
+	a.conclude(ctx) // all may be done
 	for {
 		var err error
 		select {
@@ -183,6 +198,10 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 			a.ending = false
 		case j := <-a.updates:
 			err = a.update(ctx, j)
+		case v := <-a.verdicts:
+			err = a.judged(ctx, v)
+		case <-a.caught:
+			a.shun(ctx)
 		case <-tick.C:
 			a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick}))
 			a.queued = -1 // time alone can make a task worth lending again
@@ -197,6 +216,7 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 			return err
 		}
 		a.flush(ctx)
+		a.conclude(ctx)
 		if wait := a.announce(false); wait > 0 {
 			offers.Reset(wait)
 		}
@@ -255,21 +275,39 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 			worker := a.workers.names[e.Worker]
 			a.foreman.revoke(dispatch.Revoke{Worker: worker, Job: a.record.ID, Task: e.Task})
 		case schedule.Dissent:
-			person := a.people.names[e.Volunteer]
+			person := a.people.all[e.Volunteer]
 			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", person.ID)
-			a.noteFailure(e.Task, person, "its result is not the one that the others agree on", "")
+			a.noteFailure(e.Task, person, "its result is not the right one", "")
+		case schedule.Conduct:
+			a.conduct(e)
+		case schedule.Judge:
+			a.judge(ctx, e.Task)
+		case schedule.Retract:
+			a.foreman.metrics.retracts.Inc()
+			a.assembly.Remove(int(e.Task))
+			a.hungry = true
 		case schedule.Fail:
 			a.fail(ctx, e.Reason)
-		case schedule.Lend, schedule.Accept, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
+		case schedule.Lend, schedule.Accept, schedule.Confirm, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
 		}
 	}
+}
+
+// conduct passes on what a volunteer did.
+func (a *activeJob) conduct(e schedule.Effect) {
+	id := a.people.all[e.Volunteer].ID
+	if e.Did.Lied {
+		a.foreman.metrics.liars.Inc()
+		a.log.Warn("a volunteer is in quarantine: his result was wrong", "volunteer", id)
+	}
+	a.foreman.say(id, e.Did, fmt.Sprintf("a result for job %s (%s) was wrong", a.record.ID, a.record.Title))
 }
 
 // fail ends the job as failed. Its results stay, for a retry.
 func (a *activeJob) fail(ctx context.Context, reason string) {
 	a.log.Warn("a job failed", "reason", reason)
 	a.tell()
-	tries, mean := slices.Clone(a.failures), a.job.Mean()
+	tries, mean, done := slices.Clone(a.failures), a.job.Mean(), a.assembly.Count()
 	a.end(ctx, func() error {
 		failures, err := a.storeFailures(ctx, tries)
 		if err != nil {
@@ -279,7 +317,7 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 			if j.State.Final() {
 				return errOver
 			}
-			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, time.Now(), a.done
+			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, time.Now(), done
 			j.Failures, j.Mean = failures, mean
 			return nil
 		})
@@ -332,7 +370,7 @@ type progressKey struct {
 func (a *activeJob) progress() dispatch.Progress {
 	c := a.job.Counts()
 	p := dispatch.Progress{
-		Job: a.record.ID, Total: c.Total, Done: a.done, Lent: c.Lent, Waiting: c.Waiting,
+		Job: a.record.ID, Total: c.Total, Done: a.assembly.Count(), Lent: c.Lent, Waiting: c.Waiting,
 		Voting: max(0, c.Open-c.Lent), Mean: a.job.Mean(), Failures: slices.Clone(a.failures),
 	}
 	switch {
@@ -366,17 +404,17 @@ func (a *activeJob) still(c schedule.Counts) time.Duration {
 }
 
 // index numbers names in the order in which they come.
-type index[T comparable] struct {
-	numbers map[T]uint32
-	names   []T
+type index struct {
+	numbers map[string]uint32
+	names   []string
 }
 
-func (x *index[T]) of(name T) uint32 {
+func (x *index) of(name string) uint32 {
 	if n, ok := x.numbers[name]; ok {
 		return n
 	}
 	if x.numbers == nil {
-		x.numbers = map[T]uint32{}
+		x.numbers = map[string]uint32{}
 	}
 	n := uint32(len(x.names))
 	x.numbers[name], x.names = n, append(x.names, name)
@@ -420,7 +458,7 @@ func (a *activeJob) withdraw() {
 // verdictOf turns an effect on a reported result into what the worker is told.
 func verdictOf(k schedule.EffectKind) (wire.Status, bool) {
 	switch k {
-	case schedule.Accept:
+	case schedule.Accept, schedule.Confirm:
 		return wire.Accepted, true
 	case schedule.Pending, schedule.Fail:
 		return wire.Pending, true
@@ -428,7 +466,7 @@ func verdictOf(k schedule.EffectKind) (wire.Status, bool) {
 		return wire.Late, true
 	case schedule.Refuse:
 		return wire.Rejected, true
-	case schedule.Lend, schedule.Revoke, schedule.Dissent, schedule.Finish:
+	case schedule.Lend, schedule.Revoke, schedule.Retract, schedule.Judge, schedule.Conduct, schedule.Dissent, schedule.Finish:
 	}
 	return 0, false
 }

@@ -32,8 +32,12 @@ type Config struct {
 	Pool    *sandbox.Pool
 	// Scratch is a folder for results while a job runs.
 	Scratch string
-	// TaskTime is how long a task may compute.
-	TaskTime time.Duration
+	// TaskTime is how long a task may compute, TaskOutput how many bytes it may write.
+	TaskTime   time.Duration
+	TaskOutput int
+	// RefereeShare is how much of a core the server itself may spend on
+	// computing tasks that volunteers disagree on.
+	RefereeShare float64
 	// MaxJobs is how many jobs are worked on at a time; the others wait.
 	MaxJobs int
 	Log     *slog.Logger
@@ -48,26 +52,38 @@ type Foreman struct {
 	cancel  context.CancelFunc
 	wait    sync.WaitGroup
 	wake    chan struct{} // a record changed, or a job was let go
+	urgent  chan struct{} // what was said of somebody must be stored at once
+	telling sync.Mutex    // held while what was said is stored
+	referee *referee
+	secret  []byte // what chances are drawn from
 
 	mu      sync.Mutex
 	changed map[string]*ledger.Job // records that are not final and not looked at yet
 	active  map[string]*activeJob
+	said    map[string]said // by volunteer
 }
 
 // retryAfter is how long a foreman waits before he tries again to own a job.
 const retryAfter = 2 * time.Second
 
 // New starts a foreman.
-func New(c Config) *Foreman {
+func New(ctx context.Context, c Config) (*Foreman, error) {
+	secret, err := c.Ledger.Secret(ctx)
+	if err != nil {
+		return nil, err
+	}
 	f := &Foreman{
-		Config: c, metrics: newMetrics(c.Metrics), wake: make(chan struct{}, 1),
-		changed: map[string]*ledger.Job{}, active: map[string]*activeJob{},
+		Config: c, metrics: newMetrics(c.Metrics), wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), secret: secret,
+		changed: map[string]*ledger.Job{}, active: map[string]*activeJob{}, said: map[string]said{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.referee = newReferee(c.Pool.Run, c.RefereeShare)
+	c.Ledger.WatchReputations(f.hearReputation)
 	c.Ledger.Watch(f.note)
+	f.wait.Go(f.keepConduct)
 	f.wait.Go(f.clearOld)
 	f.wait.Go(f.loop)
-	return f
+	return f, nil
 }
 
 // note hears of every change of a record.
@@ -136,7 +152,10 @@ func (f *Foreman) adopt(j *ledger.Job) {
 	if !ok {
 		return
 	}
-	a := &activeJob{foreman: f, own: own, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID)}
+	a := &activeJob{
+		foreman: f, own: own, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID),
+		caught: make(chan struct{}, 1), verdicts: make(chan verdict, judgedAtOnce),
+	}
 	f.mu.Lock()
 	if current := f.changed[j.ID]; current != nil {
 		j = current
@@ -184,6 +203,9 @@ type metrics struct {
 	appends  prometheus.Counter
 	jobs     *prometheus.CounterVec
 	partials prometheus.Counter
+	judged   prometheus.Counter
+	liars    prometheus.Counter
+	retracts prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -194,8 +216,11 @@ func newMetrics(r prometheus.Registerer) metrics {
 		appends:  prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_ledger_appends_total", Help: "Batches of accepted results that were made durable."}),
 		jobs:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "potluck_jobs_total", Help: "Jobs that ended, by how."}, []string{"state"}),
 		partials: prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_partial_results_total", Help: "Results that were made of what there was of a running job."}),
+		judged:   prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_judged_total", Help: "Tasks that the server itself was asked to compute, as the referee."}),
+		liars:    prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_quarantined_total", Help: "Volunteers that were put in quarantine."}),
+		retracts: prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_retracted_total", Help: "Accepted results that were taken back."}),
 	}
-	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs, m.partials)
+	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs, m.partials, m.judged, m.liars, m.retracts)
 	return m
 }
 

@@ -78,12 +78,13 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 
 func (a *activeJob) lend(ctx context.Context, t dispatch.Take) []dispatch.Task {
 	e := schedule.Event{
-		Kind: schedule.Want, Volunteer: a.people.of(t.Person), Worker: a.workers.of(t.Worker),
+		Kind: schedule.Want, Volunteer: a.volunteer(ctx, t.Person), Worker: a.workers.of(t.Worker),
 		N: min(t.N, a.fitting()),
 	}
 	var tasks []dispatch.Task
 	lost := []schedule.Event(nil)
-	for _, f := range a.step(e) {
+	effects := a.step(e)
+	for _, f := range effects {
 		if f.Kind != schedule.Lend {
 			continue
 		}
@@ -129,8 +130,9 @@ func (a *activeJob) takeBack(ctx context.Context, m *nats.Msg) error {
 	if len(r.Tasks) == 0 {
 		a.react(ctx, a.step(schedule.Event{Kind: schedule.Gone, Worker: worker}))
 	}
+	volunteer := a.volunteer(ctx, r.Person)
 	for _, task := range r.Tasks {
-		a.react(ctx, a.step(schedule.Event{Kind: schedule.Return, Volunteer: a.people.of(r.Person), Worker: worker, Task: task}))
+		a.react(ctx, a.step(schedule.Event{Kind: schedule.Return, Volunteer: volunteer, Worker: worker, Task: task}))
 	}
 	a.hungry = true
 	return nil
@@ -145,17 +147,12 @@ func (a *activeJob) report(ctx context.Context, m *nats.Msg) error {
 	}
 	reply := &reply{message: m, verdicts: make([]dispatch.Verdict, len(r.Answers))}
 	for i, answer := range r.Answers {
-		v, accepted, err := a.answer(ctx, r, answer)
+		v, err := a.answer(ctx, r, answer)
 		if err != nil {
 			return err // the gateway asks again
 		}
 		reply.verdicts[i] = v
 		a.foreman.metrics.verdicts.WithLabelValues(verdictNames[v.Status]).Inc()
-		if accepted != nil {
-			if err := a.pending.add(accepted); err != nil {
-				return err
-			}
-		}
 	}
 	a.pending.replies = append(a.pending.replies, reply)
 	return nil
@@ -166,9 +163,9 @@ var verdictNames = map[wire.Status]string{
 }
 
 // answer gives one answer to the scheduler.
-func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispatch.Answer) (v dispatch.Verdict, acc *accepted, err error) {
+func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispatch.Answer) (v dispatch.Verdict, err error) {
 	e := schedule.Event{
-		Kind: schedule.Result, Volunteer: a.people.of(r.Person), Worker: a.workers.of(r.Worker),
+		Kind: schedule.Result, Volunteer: a.volunteer(ctx, r.Person), Worker: a.workers.of(r.Worker),
 		Task: answer.Task, Took: answer.Micros,
 	}
 	var hash []byte
@@ -180,20 +177,34 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 		sum := sha256.Sum256(answer.Output)
 		hash = sum[:]
 	} else if ok, err := a.foreman.Ledger.HasObject(ctx, outputObject(a.record.ID, hash)); err != nil || !ok {
-		return dispatch.Verdict{Status: wire.Rejected, Reason: "the output was never sent"}, nil, err
+		return dispatch.Verdict{Status: wire.Rejected, Reason: "the output was never sent"}, err
 	}
 	copy(e.Digest[:], hash)
+	return a.settle(ctx, e, answer, hash)
+}
+
+// settle gives an answer of a volunteer or of the referee to the scheduler, and
+// has what becomes of it made durable.
+func (a *activeJob) settle(ctx context.Context, e schedule.Event, answer dispatch.Answer, hash []byte) (v dispatch.Verdict, err error) {
 	effects := a.step(e)
+	a.react(ctx, effects)
 	for _, f := range effects {
 		if s, is := verdictOf(f.Kind); is && f.Task == answer.Task {
 			v = dispatch.Verdict{Status: s, Reason: f.Reason}
 		}
-		if f.Kind == schedule.Accept {
-			acc = a.accept(f, answer, hash)
+		switch f.Kind {
+		case schedule.Accept:
+			err = a.pending.add(a.accept(f, answer, hash))
+		case schedule.Confirm:
+			err = a.pending.add(a.confirm(f, hash))
+		default:
+			continue
+		}
+		if err != nil {
+			return v, err
 		}
 	}
-	a.react(ctx, effects)
-	return v, acc, nil
+	return v, nil
 }
 
 // way stands for the way in which a task failed, the same from all engines: each

@@ -25,11 +25,20 @@ import (
 // tasks are lent.
 const maxPending = 64 << 20
 
-// An accepted result, as the ledger has it. A large output is an object of its own.
+// An accepted result, as the ledger has it. A large output is an object of its
+// own. A later result for the same task takes its place; one that Confirms it
+// only says who agrees with it too.
 type accepted struct {
-	Record assemble.Record `cbor:"1,keyasint"`
-	Output []byte          `cbor:"2,keyasint,omitempty"`
-	Object bool            `cbor:"3,keyasint,omitempty"`
+	Record   assemble.Record `cbor:"1,keyasint"`
+	Output   []byte          `cbor:"2,keyasint,omitempty"`
+	Object   bool            `cbor:"3,keyasint,omitempty"`
+	Confirms bool            `cbor:"4,keyasint,omitempty"`
+}
+
+// digest is what the scheduler knows a result by.
+func (r *accepted) digest() (d schedule.Digest) {
+	copy(d[:], r.Record.Hash)
+	return d
 }
 
 // A reply is owed to a gateway once what it reported is durable.
@@ -65,11 +74,9 @@ type appended struct {
 func (a *activeJob) accept(e schedule.Effect, answer dispatch.Answer, hash []byte) *accepted {
 	r := assemble.Record{
 		Task: int(e.Task), Accepted: time.Now().UnixMilli(), Bytes: len(answer.Output), Hash: hash,
-		Tries: e.Tries, Dissents: e.Dissents,
+		Tries: e.Tries, Dissents: e.Dissents, Sure: e.Sure, Voters: a.voters(e),
 	}
 	for _, v := range e.Votes {
-		p := a.people.names[v.Volunteer]
-		r.Voters = append(r.Voters, assemble.Voter{ID: p.ID, Name: p.Name, Millis: int64(v.Millis)})
 		if lent := v.Lent / 1000; v.Lent > 0 && (r.Lent == 0 || lent < r.Lent) {
 			r.Lent = lent
 		}
@@ -77,10 +84,23 @@ func (a *activeJob) accept(e schedule.Effect, answer dispatch.Answer, hash []byt
 	return &accepted{Record: r, Output: answer.Output, Object: answer.Hash != nil}
 }
 
+// confirm makes the record of another answer that is the accepted one.
+func (a *activeJob) confirm(e schedule.Effect, hash []byte) *accepted {
+	return &accepted{Confirms: true, Record: assemble.Record{Task: int(e.Task), Hash: hash, Sure: e.Sure, Voters: a.voters(e)}}
+}
+
+func (a *activeJob) voters(e schedule.Effect) (voters []assemble.Voter) {
+	for _, v := range e.Votes {
+		p := a.people.all[v.Volunteer]
+		voters = append(voters, assemble.Voter{ID: p.ID, Name: p.Name, Millis: int64(v.Millis)})
+	}
+	return voters
+}
+
 // flush starts an append of all that waits, unless one is under way: that is
 // the group commit. A batch without results, only with replies, is done at once.
 func (a *activeJob) flush(ctx context.Context) {
-	if a.writing || len(a.pending.replies) == 0 {
+	if a.writing || len(a.pending.replies)+len(a.pending.results) == 0 {
 		return
 	}
 	b := a.pending
@@ -122,10 +142,15 @@ func (a *activeJob) landed(ctx context.Context, w appended) error {
 		}
 	}
 	a.answerAll(w.batch)
-	if a.done == a.record.Tasks {
+	return nil
+}
+
+// conclude finishes the job once the scheduler says that it is done, and all of
+// it is durable.
+func (a *activeJob) conclude(ctx context.Context) {
+	if a.job.Over() && !a.ending && !a.writing && len(a.pending.results) == 0 && a.assembly.Count() == a.record.Tasks {
 		a.finish(ctx)
 	}
-	return nil
 }
 
 func (a *activeJob) answerAll(b batch) {
@@ -134,8 +159,16 @@ func (a *activeJob) answerAll(b batch) {
 	}
 }
 
-// keep takes a durable result into the assembly.
+// keep takes a durable result into the assembly, unless it was taken back
+// meanwhile.
 func (a *activeJob) keep(ctx context.Context, r *accepted) error {
+	task := r.Record.Task
+	if !a.job.Stands(uint32(task), r.digest()) {
+		return nil
+	}
+	if r.Confirms {
+		return a.assembly.Confirm(task, r.Record.Voters, r.Record.Sure)
+	}
 	if r.Object {
 		var err error
 		if r.Output, err = a.foreman.Ledger.GetObject(ctx, outputObject(a.record.ID, r.Record.Hash)); err != nil {
@@ -143,20 +176,39 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 		}
 		r.Record.Bytes = len(r.Output)
 	}
-	a.done++
+	a.assembly.Remove(task)
 	return a.assembly.Add(r.Record, r.Output)
 }
 
-// replay takes a result that was accepted before this foreman owned the job.
+// replay takes a result that was accepted before this foreman owned the job. It
+// counts if one of those who gave it may still be believed.
 func (a *activeJob) replay(ctx context.Context, data []byte) error {
 	var r accepted
 	if err := cbor.Unmarshal(data, &r); err != nil {
 		return fmt.Errorf("read an accepted result: %w", err)
 	}
-	if r.Record.Task < 0 || r.Record.Task >= a.record.Tasks || a.job.Accepted(uint32(r.Record.Task)) {
+	task := r.Record.Task
+	if task < 0 || task >= a.record.Tasks {
 		return nil
 	}
-	a.step(schedule.Event{Kind: schedule.Restore, Task: uint32(r.Record.Task)})
+	e := schedule.Event{Kind: schedule.Restore, Task: uint32(task), Digest: r.digest(), Sure: r.Record.Sure}
+	voters := r.Record.Voters
+	if r.Confirms {
+		old, _, ok, err := a.assembly.Record(task)
+		if err != nil || !ok || !bytes.Equal(old.Hash, r.Record.Hash) {
+			return err
+		}
+		voters, e.Sure = append(old.Voters, voters...), e.Sure || old.Sure
+	}
+	for _, v := range voters {
+		n := a.volunteer(ctx, dispatch.Person{ID: v.ID, Name: v.Name})
+		e.Votes = append(e.Votes, schedule.Vote{Volunteer: n, Millis: uint32(v.Millis)})
+	}
+	a.step(e)
+	if !a.job.Accepted(uint32(task)) {
+		a.assembly.Remove(task)
+		return nil
+	}
 	return a.keep(ctx, &r)
 }
 
@@ -165,6 +217,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 func (a *activeJob) finish(ctx context.Context) {
 	mean := a.job.Mean()
 	a.end(ctx, func() error {
+		a.foreman.tellLedger(ctx) // before the job is done: nobody must be believed longer than this
 		result, err := a.storeResult(ctx)
 		if err != nil {
 			return a.finishFailed(ctx, err)
@@ -196,7 +249,7 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 		return err
 	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
-		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), time.Now(), a.done
+		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), time.Now(), a.assembly.Count()
 		return nil
 	})
 	a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()

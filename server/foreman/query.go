@@ -81,7 +81,7 @@ func (a *activeJob) open(task int) dispatch.Open {
 		if lent := s.Lent / 1000; lent > 0 && (o.Lent == 0 || lent < o.Lent) {
 			o.Lent = lent
 		}
-		share := dispatch.Share{Person: a.people.names[s.Volunteer], Millis: int64(s.Millis)}
+		share := dispatch.Share{Person: a.people.all[s.Volunteer], Millis: int64(s.Millis)}
 		switch s.State {
 		case schedule.Computing:
 			share.State, o.State = dispatch.Computing, dispatch.Computing

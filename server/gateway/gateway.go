@@ -35,6 +35,8 @@ type Config struct {
 	TaskOutput int
 	// MaxPerAddress is how many connections one address may have.
 	MaxPerAddress int
+	// OnePerNetwork has volunteers of one network count as one voter.
+	OnePerNetwork bool
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 }
@@ -93,6 +95,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 		}
 		g.subs = append(g.subs, sub)
 	}
+	c.Ledger.WatchReputations(g.hearReputation)
 	return g, c.Ledger.Conn().Publish(dispatch.SubjectAsk, nil)
 }
 
@@ -187,7 +190,10 @@ func (g *Gateway) offer(job string) (o dispatch.Offer, ok bool, changed <-chan s
 }
 
 // why says in words why a session got nothing.
-func (g *Gateway) why() string {
+func (g *Gateway) why(volunteer string) string {
+	if why := unreliable(g.Ledger.Reputation(volunteer), time.Now()); why != "" {
+		return why
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.offers) == 0 {

@@ -43,7 +43,7 @@ func (s *session) lendAll(ctx context.Context) error {
 		offer, ok, changed := s.gateway.pick(asked, wanted)
 		if !ok {
 			if !idle {
-				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why()}})
+				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why(s.person.ID)}})
 				idle = true
 			}
 			select {

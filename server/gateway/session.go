@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"potluck/server/dispatch"
+	"potluck/server/schedule"
 	"potluck/wire"
 )
 
@@ -34,12 +35,14 @@ type session struct {
 	id      string // gateway.number
 	person  dispatch.Person
 	hello   wire.Hello
+	address string
 	since   time.Time
 	slots   atomic.Int32 // as last told
 
 	out    outbox
 	credit atomic.Uint64 // leases that the worker is ready to have got in all
 	more   chan struct{} // the credit grew
+	caught chan string   // the volunteer is in quarantine, and why
 	sent   atomic.Uint64
 
 	mu   sync.Mutex
@@ -62,7 +65,7 @@ func (g *Gateway) serveSocket(c echo.Context) error {
 	}
 	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
 	s := &session{
-		gateway: g, conn: conn, since: time.Now(), more: make(chan struct{}, 1), jobs: map[string]bool{},
+		gateway: g, conn: conn, address: address, since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{},
 		id: fmt.Sprintf("%s.%d", g.name, sessions.Add(1)), out: newOutbox(),
 	}
 	ctx, cancel := context.WithCancel(c.Request().Context())
@@ -93,7 +96,10 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case s.gateway.Token != "" && subtle.ConstantTimeCompare([]byte(h.Token), []byte(s.gateway.Token)) != 1:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "this grid wants its workers to know a token, and this one does not"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name, Network: s.gateway.network(s.address)}
+	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
+		return quarantined(r.Reason)
+	}
 	h.Secret, h.Token = nil, ""
 	s.hello = h
 	s.slots.Store(int32(h.Slots))
@@ -210,6 +216,9 @@ func (s *session) ping(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
+		case why := <-s.caught:
+			s.refuse(ctx, quarantined(why))
+			return nil
 		case <-s.gateway.draining:
 			s.send(wire.ToWorker{Drain: true})
 			select {

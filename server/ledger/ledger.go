@@ -51,11 +51,12 @@ type Ledger struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 
-	jobs, owners, modules, grid, keys, credit jetstream.KeyValue
-	data, uploads                             jetstream.ObjectStore
+	jobs, owners, modules, grid, keys, credit, conduct jetstream.KeyValue
+	data, uploads                                      jetstream.ObjectStore
 
 	table   table
 	credits credits
+	people  people
 	owned   owned
 
 	spares     chan string   // logs that no job has yet
@@ -101,10 +102,14 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	l.table.jobs, l.table.fresh, l.credits.tallies = map[string]*Job{}, map[string]bool{}, map[string]Tally{}
+	l.people.known = map[string]Reputation{}
 	if err := l.watch(ctx, background, l.jobs, l.applyEntry); err != nil {
 		return err
 	}
 	if err := l.watch(ctx, background, l.credit, l.applyTally); err != nil {
+		return err
+	}
+	if err := l.watch(ctx, background, l.conduct, l.applyReputation); err != nil {
 		return err
 	}
 	if err := l.findOldLogs(ctx); err != nil {
@@ -196,6 +201,7 @@ func (l *Ledger) buckets(ctx context.Context) error {
 		{&l.modules, "modules", 0, 0},
 		{&l.grid, "grid", 0, 0},
 		{&l.credit, "credit", 0, 0},
+		{&l.conduct, "reputation", 0, 0},
 		{&l.keys, "idempotency", 24 * time.Hour, 0},
 	} {
 		*b.to, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{

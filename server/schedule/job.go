@@ -1,6 +1,9 @@
 package schedule
 
-import "math"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // Rules of thumb; docs/architecture.md says why these.
 const (
@@ -33,22 +36,52 @@ const (
 // A Job is the state of one job. Make it with New.
 type Job struct {
 	config Config
+	rand   *rand.Rand
+	doubt  doubt
 	now    Time
 	out    []Effect
 
 	states   []uint8  // by task
-	slots    []uint32 // by task: its entry in opens while it is open
-	next     uint32   // every task before it is not fresh
+	slots    []uint32 // by task: its entry in opens while it is open, in kepts once it is done
+	next     int      // how many tasks of the order have been lent or passed over
+	order    []uint32 // the tasks of the block that is lent now, in their order
 	accepted int
 	opens    slab[openTask]
 	shares   slab[share]
 	queue    queue
+	served   Time // when the queue last had what somebody could be lent, or was empty
+
+	kepts   slab[kept]
+	vouches slab[vouch]
+	asked   int // accepted tasks that are open again, for another opinion,
+	audits  int // and those of them without which the job cannot end
+	rounds  int // of audits
+
+	disputes    []uint32 // tasks that wait for the referee
+	judging     int      // tasks that the referee has
+	established int      // volunteers of the grid who are
+	met         Time     // when one of them was here last,
+	turnedAway  Time     // and a newcomer for whom there was nothing
+	tried       int      // leases to newcomers that only try them
 
 	oldest, newest uint32   // the list of shares that are lent, by age
-	cursors        []cursor // by volunteer: how far along the queue he was
+	people         []person // by volunteer
 	held           []int32  // by worker: how many leases it holds
 	mean           Time     // of computing a task, exponentially weighted; 0 before the first
 	paused, over   bool
+}
+
+// A person is a volunteer as the job knows him.
+type person struct {
+	Reputation
+	trusted bool
+	network uint32
+	cursor  cursor // how far along the queue he was
+	first   uint32 // vouch
+	held    int32  // leases
+	drawn   int    // answers of his that were chosen to be compared
+	round   int    // of audits in which
+	pledged int    // so many of his answers are looked at
 }
 
 // An openTask is one that volunteers have to do with. Its shares form a list.
@@ -56,9 +89,21 @@ type openTask struct {
 	task     uint32
 	first    uint32 // share
 	place    uint64 // in the queue, if queued
+	accepted uint32 // its entry in kepts if it is accepted, else none
 	failures uint8
+	quorum   uint8 // how many must agree; 0 while nobody was lent it
+	referee  uint8
 	queued   bool
+	audit    bool // another opinion on it is wanted before the job ends
 }
+
+// What the referee has to do with an open task.
+const (
+	unasked uint8 = iota
+	wanted
+	asked
+	inVain // he failed at it: the volunteers have to decide
+)
 
 // A share is what one volunteer has to do with one open task.
 type share struct {
@@ -87,9 +132,14 @@ func New(c Config) *Job {
 	}
 	return &Job{
 		config: c, states: make([]uint8, c.Tasks), slots: make([]uint32, c.Tasks),
-		oldest: none, newest: none,
+		rand: rand.New(rand.NewPCG(c.Seed, uint64(c.Tasks))), doubt: newDoubt(c), established: c.Established,
+		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2, oldest: none, newest: none,
 	}
 }
+
+// weighs says whether the job weighs what volunteers say. If not, everybody is
+// believed, and nothing of this is needed.
+func (j *Job) weighs() bool { return j.config.Policy.Trust != Trusted }
 
 // Counts is how many tasks are in which state.
 type Counts struct {
@@ -99,9 +149,10 @@ type Counts struct {
 
 // Counts counts. Open tasks are lent or voted on; waiting ones can be lent now.
 func (j *Job) Counts() Counts {
-	untouched := j.config.Tasks - j.accepted - j.opens.used
+	open := j.opens.used - j.asked
+	untouched := j.config.Tasks - j.accepted - open
 	return Counts{
-		Total: j.config.Tasks, Accepted: j.accepted, Open: j.opens.used,
+		Total: j.config.Tasks, Accepted: j.accepted, Open: open,
 		Lent: j.lentCount(), Waiting: untouched + j.queue.live, Queued: j.queue.pushed,
 	}
 }
@@ -116,19 +167,41 @@ func (j *Job) lentCount() (n int) {
 // Mean is the mean time that a task takes, 0 before the first result.
 func (j *Job) Mean() Time { return j.mean }
 
-// Accepted says whether a task is done.
-func (j *Job) Accepted(task uint32) bool { return j.states[task] == done }
+// Accepted says whether a task is done, for all that is known by now.
+func (j *Job) Accepted(task uint32) bool { return j.kept(task) != none || j.states[task] == done }
+
+// Stands says whether a task is done with this result.
+func (j *Job) Stands(task uint32, d Digest) bool {
+	if i := j.kept(task); i != none {
+		return j.kepts.at(i).digest == d
+	}
+	return j.states[task] == done
+}
 
 // Over says whether the job has ended.
 func (j *Job) Over() bool { return j.over }
 
-// touch gives the open entry of a task, making one if it is fresh.
+// touch gives the open entry of a task, making one if it has none.
 func (j *Job) touch(task uint32) *openTask {
-	if j.states[task] == fresh {
+	if j.states[task] != open {
+		o := openTask{task: task, first: none, accepted: none}
+		if j.states[task] == done {
+			o.accepted = j.slots[task]
+			o.quorum = uint8(min(max(1, j.firm(o.accepted)), MaxQuorum))
+			j.asked++
+		}
 		j.states[task] = open
-		j.slots[task] = j.opens.take(openTask{task: task, first: none})
+		j.slots[task] = j.opens.take(o)
 	}
 	return j.opens.at(j.slots[task])
+}
+
+// person gives what is known of a volunteer.
+func (j *Job) person(v Volunteer) *person {
+	for int(v) >= len(j.people) {
+		j.people = append(j.people, person{first: none})
+	}
+	return &j.people[v]
 }
 
 // share finds a volunteer's share in an open task.
@@ -150,42 +223,71 @@ func (j *Job) addShare(o *openTask, v Volunteer, w Worker) (uint32, *share) {
 	return i, j.shares.at(i)
 }
 
+// dropShare takes a share that is not lent out of its task.
+func (j *Job) dropShare(o *openTask, i uint32) {
+	at := &o.first
+	for *at != i {
+		at = &j.shares.at(*at).next
+	}
+	*at = j.shares.at(i).next
+	j.shares.give(i)
+}
+
 // tally counts the shares of an open task: copies out, the votes of the
-// largest party, and all shares.
+// largest party, both of those whose word counts, and all shares.
 func (j *Job) tally(o *openTask) (out, agree, all int) {
+	if o.accepted != none {
+		agree = j.firm(o.accepted)
+	}
 	for i := o.first; i != none; i = j.shares.at(i).next {
 		s := j.shares.at(i)
 		all++
-		switch s.state {
-		case lent:
+		switch {
+		case !j.counts(s.volunteer):
+		case s.state == lent:
 			out++
-		case voted:
+		case s.state == voted && o.accepted == none:
 			agree = max(agree, j.party(o, voted, s.digest))
 		}
 	}
 	return out, agree, all
 }
 
-// party counts the shares in a state with a digest.
+// party counts the shares of those whose word counts that are in a state, with
+// a digest.
 func (j *Job) party(o *openTask, state uint8, d Digest) (n int) {
 	for i := o.first; i != none; i = j.shares.at(i).next {
-		if s := j.shares.at(i); s.state == state && s.digest == d {
+		if s := j.shares.at(i); s.state == state && s.digest == d && j.counts(s.volunteer) {
 			n++
 		}
 	}
 	return n
 }
 
-// missing is how many more copies of a task should be lent.
+// missing is how many more copies of a task should be lent. When enough agree
+// already, since one of them is established by now, it still takes an answer
+// to accept.
 func (j *Job) missing(o *openTask) int {
+	if o.referee == wanted || o.referee == asked || o.accepted != none && j.kepts.at(o.accepted).sure {
+		return 0
+	}
 	out, agree, _ := j.tally(o)
-	return max(0, j.config.Policy.Quorum-agree-out)
+	if n := max(1, int(o.quorum)) - agree - out; n > 0 {
+		return n
+	}
+	if o.accepted == none && out == 0 {
+		return 1
+	}
+	return 0
 }
 
 // requeue puts a task at the end of the queue if copies of it are missing.
 func (j *Job) requeue(o *openTask) {
 	if o.queued || j.missing(o) == 0 {
 		return
+	}
+	if j.queue.live == 0 {
+		j.served = j.now
 	}
 	if j.queue.sparse() {
 		j.queue.squeeze(func(task uint32, place uint64) { j.opens.at(j.slots[task]).place = place })
@@ -214,35 +316,27 @@ func (j *Job) settle(o *openTask) {
 		i = following
 	}
 	j.unqueue(o)
-	task := o.task
+	task, result := o.task, o.accepted
 	j.opens.give(j.slots[task])
-	j.states[task] = done
+	j.states[task], j.slots[task] = done, result
 }
 
-// restore takes a task as accepted that was so before.
-func (j *Job) restore(task uint32) {
-	if j.states[task] != fresh {
+// conclude ends the job when all its tasks are accepted and nothing speaks
+// against any of them.
+func (j *Job) conclude() {
+	if j.over || j.accepted < j.config.Tasks || j.audits > 0 || j.weighs() && j.audit() {
 		return
 	}
-	j.states[task] = done
-	j.count()
-}
-
-// count counts an accepted task, and ends the job with the last one.
-func (j *Job) count() {
-	if j.accepted++; j.accepted == j.config.Tasks {
-		j.over = true
-		j.emit(Effect{Kind: Finish})
-	}
+	j.end()
+	j.emit(Effect{Kind: Finish})
 }
 
 // end revokes whatever is lent and ends the job.
 func (j *Job) end() {
+	j.over = true
 	for j.oldest != none {
 		s := j.shares.at(j.oldest)
 		j.emit(Effect{Kind: Revoke, Task: s.task, Volunteer: s.volunteer, Worker: s.worker})
-		s.state = lapsed
-		j.unlend(j.oldest)
+		j.lapse(j.oldest)
 	}
-	j.over = true
 }

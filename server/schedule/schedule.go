@@ -1,15 +1,12 @@
 // Package schedule decides which volunteer gets which task of a job, and which
 // results count. It is a pure state machine: events go in with the time, and
-// effects come out. It has no clock, no randomness, no goroutine and no I/O,
-// so the same events give the same effects, byte for byte.
+// effects come out. It has no clock, no goroutine and no I/O, and its chances
+// come from a seed, so the same events give the same effects, byte for byte.
 //
 // docs/architecture.md has its states and rules in words.
 package schedule
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Time is microseconds since the Unix epoch, or a span of microseconds.
 type Time = int64
@@ -36,7 +33,7 @@ const (
 	Trusted Trust = iota
 	// Strict wants Quorum volunteers to agree, always.
 	Strict
-	// Adaptive weighs volunteers by their reputation.
+	// Adaptive takes the word of established volunteers, and checks some of it.
 	Adaptive
 )
 
@@ -49,15 +46,19 @@ type Policy struct {
 // MaxQuorum bounds what a submitter may ask for.
 const MaxQuorum = 15
 
-// ErrNotYet says that a policy is known but not built.
-var ErrNotYet = errors.New("policy adaptive is not available yet: use trusted, or strict:N with N volunteers that must agree")
-
 // Config is what a job is to the scheduler.
 type Config struct {
 	Tasks  int
 	Policy Policy
 	// TimeLimit is the longest that one task may compute.
 	TimeLimit Time
+	// Seed is what chances are drawn from. Volunteers must not know it.
+	Seed uint64
+	// Established is how many volunteers of the grid are, and Caught how many
+	// of those that were turned out to be liars lately.
+	Established, Caught int
+	// Referees is how many tasks the referee can have at a time.
+	Referees int
 }
 
 // Validate says what is wrong with a configuration.
@@ -65,8 +66,6 @@ func (c Config) Validate() error {
 	switch {
 	case c.Tasks < 1 || c.Tasks > 1<<31:
 		return fmt.Errorf("a job of %d tasks cannot be scheduled", c.Tasks)
-	case c.Policy.Trust == Adaptive:
-		return ErrNotYet
 	case c.Policy.Trust == Strict && (c.Policy.Quorum < 2 || c.Policy.Quorum > MaxQuorum):
 		return fmt.Errorf("strict:%d is not a policy: from 2 to %d volunteers can have to agree", c.Policy.Quorum, MaxQuorum)
 	}
@@ -86,8 +85,11 @@ const (
 	Tick                     // nothing but the time
 	Pause                    // lend nothing until Resume
 	Resume
-	Cancel  // the job ends now
-	Restore // Task was accepted before this state machine began
+	Cancel    // the job ends now
+	Know      // Volunteer has Reputation, is Trusted or not, and is of Network
+	Verdict   // the referee's own output for Task is of Digest
+	NoVerdict // the referee failed at Task too, for Reason
+	Restore   // Task was accepted before this state machine began: Digest, on Votes, or Sure
 )
 
 // An Event is what happened; which fields count depends on its kind.
@@ -100,6 +102,12 @@ type Event struct {
 	Digest    Digest
 	Took      Time
 	Reason    string
+
+	Reputation Reputation
+	Trusted    bool   // a trusted runner: his word is the referee's
+	Network    uint32 // two volunteers of one network other than 0 have one vote
+	Votes      []Vote
+	Sure       bool // the referee or a trusted runner has computed it too
 }
 
 // EffectKind says what is to be done.
@@ -113,7 +121,11 @@ const (
 	Late                      // the result for Task is not needed: it is done
 	Refuse                    // the result for Task does not count, for Reason
 	Revoke                    // Worker need not go on with Task
-	Dissent                   // Volunteer's result for Task is not what was accepted
+	Confirm                   // the output just reported for Task is the accepted one: Votes agree on it now
+	Retract                   // the accepted output of Task does not count any more: nobody stands by it
+	Judge                     // the referee is to compute Task
+	Conduct                   // Volunteer behaved as Did says: his reputation changes
+	Dissent                   // Volunteer's result for Task is not the right one
 	Fail                      // the job fails, for Reason: Task cannot be done
 	Finish                    // all tasks are accepted
 )
@@ -133,8 +145,10 @@ type Effect struct {
 	Task      uint32
 	Deadline  Time
 	Votes     []Vote
-	Tries     int // of an accepted task: how many volunteers had to do with it,
-	Dissents  int // and how many of them gave another result
+	Tries     int  // of an accepted task: how many volunteers had to do with it,
+	Dissents  int  // and how many of them gave another result
+	Sure      bool // the referee or a trusted runner has computed it too
+	Did       Did
 	Reason    string
 }
 
@@ -159,15 +173,24 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 		j.gone(e.Worker)
 	case Tick:
 		j.expire()
+		j.call()
 	case Pause:
 		j.paused = true
 	case Resume:
 		j.paused = false
 	case Cancel:
 		j.end()
-	case Restore:
-		j.restore(e.Task)
+	case Know:
+		j.know(e)
+	case Verdict:
+		j.verdict(e)
+	case NoVerdict:
+		j.noVerdict(e)
+	case Restore: // the job cannot end before all are there
+		j.restore(e)
+		return j.out
 	}
+	j.conclude()
 	return j.out
 }
 

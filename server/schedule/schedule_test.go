@@ -11,11 +11,13 @@ import (
 var eventNames = map[string]EventKind{
 	"want": Want, "result": Result, "failure": Failure, "return": Return, "gone": Gone,
 	"tick": Tick, "pause": Pause, "resume": Resume, "cancel": Cancel, "restore": Restore,
+	"know": Know, "verdict": Verdict, "noverdict": NoVerdict,
 }
 
 var effectNames = map[EffectKind]string{
 	Lend: "lend", Accept: "accept", Pending: "pending", Late: "late", Refuse: "refuse",
 	Revoke: "revoke", Dissent: "dissent", Fail: "fail", Finish: "finish",
+	Confirm: "confirm", Retract: "retract", Judge: "judge", Conduct: "conduct",
 }
 
 // stage plays scenarios: people by name, each with workers by number.
@@ -57,6 +59,11 @@ func TestScenarios(t *testing.T) {
 func (s *stage) start(t *testing.T, d *datadriven.TestData) string {
 	c := Config{TimeLimit: 60 * Second}
 	d.MaybeScanArgs(t, "tasks", &c.Tasks)
+	d.MaybeScanArgs(t, "referees", &c.Referees)
+	d.MaybeScanArgs(t, "established", &c.Established)
+	if d.HasArg("adaptive") {
+		c.Policy.Trust = Adaptive
+	}
 	if d.MaybeScanArgs(t, "strict", &c.Policy.Quorum) {
 		c.Policy.Trust = Strict
 	}
@@ -93,6 +100,18 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "why", &why)
 	copy(e.Digest[:], digest+why)
 	e.Reason = why
+	e.Trusted, e.Sure = d.HasArg("trusted"), d.HasArg("sure")
+	for standing, name := range standingNames {
+		if d.HasArg(name) {
+			e.Reputation.Standing = Standing(standing)
+		}
+	}
+	d.MaybeScanArgs(t, "checked", &e.Reputation.Checked)
+	d.MaybeScanArgs(t, "network", &worker)
+	e.Network = uint32(worker)
+	if e.Kind == Restore {
+		e.Votes = []Vote{{Volunteer: e.Volunteer}}
+	}
 	var out strings.Builder
 	for _, f := range s.job.Step(s.now, e, nil) {
 		s.write(&out, f)
@@ -111,6 +130,8 @@ func (s *stage) tiles(t *testing.T, d *datadriven.TestData) string {
 	return out.String()
 }
 
+var standingNames = [...]string{Newcomer: "newcomer", Established: "established", Quarantined: "quarantined"}
+
 var shareNames = map[ShareState]string{Computing: "computing", Lapsed: "lapsed", Answered: "answered", Failed: "failed"}
 
 // shares lists who has to do with a task.
@@ -126,12 +147,16 @@ func (s *stage) shares(t *testing.T, d *datadriven.TestData) string {
 
 func (s *stage) write(out *strings.Builder, f Effect) {
 	fmt.Fprint(out, effectNames[f.Kind])
-	if f.Kind == Finish {
+	switch f.Kind {
+	case Finish:
 		fmt.Fprintln(out)
+		return
+	case Conduct:
+		fmt.Fprintf(out, " by=%s right=%d alone=%d failures=%d lied=%t\n", s.people[f.Volunteer], f.Did.Right, f.Did.Alone, f.Did.Failures, f.Did.Lied)
 		return
 	}
 	fmt.Fprintf(out, " task=%d", f.Task)
-	if f.Kind != Fail {
+	if f.Kind != Fail && f.Kind != Judge && f.Kind != Retract && !f.Sure {
 		fmt.Fprintf(out, " by=%s", s.people[f.Volunteer])
 	}
 	if f.Kind == Lend {
@@ -142,6 +167,9 @@ func (s *stage) write(out *strings.Builder, f Effect) {
 	}
 	if f.Tries > len(f.Votes) {
 		fmt.Fprintf(out, " of=%d", f.Tries)
+	}
+	if f.Sure {
+		fmt.Fprint(out, " sure")
 	}
 	if f.Dissents > 0 {
 		fmt.Fprintf(out, " against=%d", f.Dissents)
@@ -155,15 +183,11 @@ func (s *stage) write(out *strings.Builder, f Effect) {
 func TestValidate(t *testing.T) {
 	for want, c := range map[string]Config{
 		"0 tasks":      {},
-		"not yet":      {Tasks: 1, Policy: Policy{Trust: Adaptive}},
 		"strict:1":     {Tasks: 1, Policy: Policy{Trust: Strict, Quorum: 1}},
 		"strict:16":    {Tasks: 1, Policy: Policy{Trust: Strict, Quorum: 16}},
 		"strict:0 is ": {Tasks: 1, Policy: Policy{Trust: Strict}},
 	} {
 		err := c.Validate()
-		if want == "not yet" {
-			want = ErrNotYet.Error()
-		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", c, err, want)
 		}

@@ -41,7 +41,7 @@ type queue struct {
 	base   uint64   // the place of tasks[0]
 	live   int
 	pushed int    // in all
-	round  uint32 // how often it was squeezed, which voids the cursors
+	round  uint32 // how often it was squeezed, or else the cursors became void
 }
 
 // A cursor is a volunteer's place in the queue.

@@ -23,7 +23,11 @@ func (j *Job) Tiles(size int) []Tile {
 			case done:
 				t.Done++
 			case open:
-				j.addOpen(t, j.opens.at(j.slots[task]))
+				if o := j.opens.at(j.slots[task]); o.accepted != none {
+					t.Done++
+				} else {
+					j.addOpen(t, o)
+				}
 			}
 		}
 	}
@@ -79,7 +83,7 @@ type Share struct {
 // Shares lists who has, or had, to do with a task that is not accepted yet,
 // the first first: nobody with one that was never lent.
 func (j *Job) Shares(task uint32) (shares []Share) {
-	if j.states[task] != open {
+	if j.states[task] != open || j.Accepted(task) {
 		return nil
 	}
 	for i := j.opens.at(j.slots[task]).first; i != none; i = j.shares.at(i).next {

@@ -10,25 +10,34 @@ func (j *Job) ballot(e Event) (*openTask, *share) {
 		j.emit(Effect{Kind: Late, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
 	}
+	if j.person(e.Volunteer).Standing == Quarantined {
+		j.refuse(e, "this volunteer has given wrong results")
+		return nil, nil
+	}
 	o := j.touch(e.Task)
 	i, s := j.share(o, e.Volunteer)
 	switch {
+	case s == nil && o.accepted != none: // nobody asked him
+		j.emit(Effect{Kind: Late, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
+		return nil, nil
 	case s == nil:
 		_, s = j.addShare(o, e.Volunteer, e.Worker)
+		j.setQuorum(o, e.Volunteer)
 	case s.state == lent:
 		j.unlend(i)
 	case s.state == voted && e.Kind == Result && s.digest == e.Digest: // he did not hear the answer
 		j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
-	case s.state == voted || s.state == failed && j.config.Policy.Trust != Trusted:
-		j.emit(Effect{
-			Kind: Refuse, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker,
-			Reason: "this volunteer has answered this task already",
-		})
+	case s.state == voted || s.state == failed && j.weighs():
+		j.refuse(e, "this volunteer has answered this task already")
 		return nil, nil
 	}
 	s.span = millis(e.Took)
 	return o, s
+}
+
+func (j *Job) refuse(e Event, why string) {
+	j.emit(Effect{Kind: Refuse, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Reason: why})
 }
 
 func (j *Job) result(e Event) {
@@ -38,35 +47,90 @@ func (j *Job) result(e Event) {
 	}
 	s.state, s.digest = voted, e.Digest
 	j.measure(e.Took)
-	if j.party(o, voted, e.Digest) < j.config.Policy.Quorum {
-		j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
+	switch {
+	case j.person(e.Volunteer).trusted && j.weighs():
+		j.judge(o, e)
+	case o.accepted != none:
+		j.opinion(o, e)
+	case o.referee != inVain && j.disagree(o):
+		j.pending(e)
+		j.callFor(o)
+	case j.party(o, voted, e.Digest) >= int(o.quorum):
+		j.accept(o, e)
+	default:
+		j.pending(e)
 		if !j.hopeless(o, "their answers disagree") {
 			j.requeue(o)
 		}
-		return
 	}
-	j.accept(o, e)
+}
+
+func (j *Job) pending(e Event) {
+	j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
+}
+
+// disagree says whether answers to an open task differ: somebody lies, for
+// honest ones are the same, bit for bit. Who was caught is not heard any more.
+func (j *Job) disagree(o *openTask) bool {
+	var first *share
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		switch s := j.shares.at(i); {
+		case s.state != voted || j.person(s.volunteer).Standing == Quarantined:
+		case first == nil:
+			first = s
+		case first.digest != s.digest:
+			return true
+		}
+	}
+	return false
 }
 
 // accept settles a task on the answer just given.
 func (j *Job) accept(o *openTask, e Event) {
 	accept := Effect{
-		Kind: Accept, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker,
-		Votes: make([]Vote, 0, j.config.Policy.Quorum),
+		Kind: Accept, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Sure: e.Sure,
+		Votes: make([]Vote, 0, max(1, o.quorum)),
 	}
 	for i := o.first; i != none; i = j.shares.at(i).next {
 		accept.Tries++
 		switch s := j.shares.at(i); {
-		case s.state == voted && s.digest == e.Digest:
+		case s.state == voted && s.digest == e.Digest && j.person(s.volunteer).Standing != Quarantined:
 			accept.Votes = append(accept.Votes, Vote{s.volunteer, s.lent, s.span})
 		case s.state == voted:
 			accept.Dissents++
 			j.emit(Effect{Kind: Dissent, Task: e.Task, Volunteer: s.volunteer, Worker: s.worker})
+		case s.state == failed:
+			j.did(s.volunteer, Did{Failures: 1})
 		}
 	}
 	j.emit(accept)
+	if j.weighs() {
+		o.accepted = j.keep(e.Task, e.Digest, e.Sure, accept.Votes)
+		j.credit(accept.Votes, e.Sure)
+	}
 	j.settle(o)
-	j.count()
+	j.accepted++
+}
+
+// credit notes what an accepted answer says of those who gave it.
+func (j *Job) credit(votes []Vote, sure bool) {
+	counting := 0
+	for _, v := range votes {
+		if j.counts(v.Volunteer) {
+			counting++
+		}
+	}
+	for _, v := range votes {
+		others := counting
+		if j.counts(v.Volunteer) {
+			others--
+		}
+		if sure || others > 0 {
+			j.did(v.Volunteer, Did{Right: 1})
+		} else {
+			j.did(v.Volunteer, Did{Alone: 1})
+		}
+	}
 }
 
 func (j *Job) failure(e Event) {
@@ -75,29 +139,54 @@ func (j *Job) failure(e Event) {
 		return
 	}
 	s.state, s.digest = failed, e.Digest
+	j.pending(e)
+	if o.accepted != none { // others could do it
+		i, _ := j.share(o, e.Volunteer)
+		j.dropShare(o, i)
+		j.did(e.Volunteer, Did{Failures: 1})
+		j.rest(o)
+		return
+	}
 	o.failures++
-	same := j.party(o, failed, e.Digest)
-	if j.config.Policy.Trust == Trusted {
+	same := j.sameFailures(o, e.Digest)
+	if !j.weighs() {
 		same = int(o.failures) // own machines are believed, the same one again too
 	}
 	if same >= maxFailures {
-		j.fail(o, fmt.Sprintf("task %d failed %d times: %s", e.Task, same, e.Reason))
-		return
-	}
-	j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
-	if !j.hopeless(o, "the last one said: "+e.Reason) {
+		j.giveUp(o, fmt.Sprintf("task %d failed %d times: %s", e.Task, same, e.Reason))
+	} else if !j.hopeless(o, "the last one said: "+e.Reason) {
+		j.unqueue(o) // newcomers passed it over while this one had it
 		j.requeue(o)
 	}
 }
 
-// hopeless fails a job whose task too many volunteers have tried in vain.
+func (j *Job) sameFailures(o *openTask, way Digest) (n int) {
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		if s := j.shares.at(i); s.state == failed && s.digest == way {
+			n++
+		}
+	}
+	return n
+}
+
+// hopeless gives a task up that too many volunteers have tried in vain.
 func (j *Job) hopeless(o *openTask, why string) bool {
 	_, _, all := j.tally(o)
-	if all < maxShares+j.config.Policy.Quorum {
+	if all < maxShares+int(o.quorum) {
 		return false
 	}
-	j.fail(o, fmt.Sprintf("task %d was tried by %d volunteers in vain; %s", o.task, all, why))
+	j.giveUp(o, fmt.Sprintf("task %d was tried by %d volunteers in vain; %s", o.task, all, why))
 	return true
+}
+
+// giveUp fails a task that volunteers cannot do, unless the referee can: liars
+// may say that they cannot.
+func (j *Job) giveUp(o *openTask, reason string) {
+	if j.weighs() && o.referee == unasked && j.config.Referees > 0 {
+		j.callFor(o)
+		return
+	}
+	j.fail(o, reason)
 }
 
 func (j *Job) fail(o *openTask, reason string) {

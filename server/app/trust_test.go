@@ -1,0 +1,147 @@
+package app
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"potluck/server/api"
+	"potluck/server/schedule"
+	"potluck/wire"
+)
+
+// establish makes volunteers established, whose answers are hardly checked any
+// more, and the grid one that has others.
+func (g *grid) establish(names ...string) {
+	g.t.Helper()
+	for _, name := range append(names, "founder 1", "founder 2", "founder 3", "founder 4", "founder 5", "founder 6", "founder 7", "founder 8", "founder 9") {
+		did := schedule.Did{Right: schedule.Probation + 500, At: time.Now().UnixMicro()}
+		if err := g.ledger.Behaved(g.t.Context(), wire.VolunteerID(secretOf(name)), did, ""); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+}
+
+func (g *grid) result(id string) string {
+	g.t.Helper()
+	status, _, result := g.request("GET", "/api/v1/jobs/"+id+"/result", nil)
+	if status != http.StatusOK {
+		g.t.Fatalf("the result: %d, %s", status, result)
+	}
+	return string(result)
+}
+
+// An established volunteer who begins to lie is believed until a newcomer is
+// tried with one of his tasks. Then all that rests on his word is computed
+// again, also after a restart, and he is sent away for good.
+func TestCamouflage(t *testing.T) {
+	dir := t.TempDir()
+	g := serve(t, dir, nil)
+	g.establish("Eve", "Ada")
+	j := g.echoes("a\nb\nc\nd\ne\nf\n", "adaptive")
+	eve := g.worker("Eve", 3)
+	for range 3 {
+		if a := eve.answer("wrong\n"); a.Status != wire.Accepted && a.Status != wire.Pending {
+			t.Fatalf("an established volunteer's answer: %+v", a)
+		}
+	}
+	g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done > 0 })
+	ned := g.worker("Ned", 1)
+	if a := ned.echo(); a.Status != wire.Pending {
+		t.Errorf("a newcomer's answer, against an established one's: %+v", a)
+	}
+	eve.sentAway()
+	g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done == 1 }) // what the referee has computed
+	_ = ned.conn.CloseNow()
+	g.Close(t.Context())
+
+	g = serve(t, dir, nil)
+	g.refusesWorker("Eve", wire.CodeQuarantine)
+	g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done == 1 })
+	ada := g.worker("Ada", 5)
+	for range 5 {
+		ada.echo()
+	}
+	if j = g.ended(j.ID); j.State != api.JobStateDone {
+		t.Fatalf("%+v", j)
+	}
+	if result := g.result(j.ID); result != "a\nb\nc\nd\ne\nf\n" {
+		t.Errorf("the result is %q", result)
+	}
+	for _, task := range get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks").Tasks {
+		for _, v := range task.Volunteers {
+			if v.Name == "Eve" {
+				t.Errorf("a liar's word stands: %+v", task)
+			}
+		}
+	}
+}
+
+// On a grid that has established volunteers a newcomer who is alone computes
+// for real, and the server confirms what he says until he is established.
+func TestNewcomerAlone(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	g.establish("somebody else")
+	j := g.echoes(strings.Repeat("x\n", 12), "adaptive")
+	ned := g.worker("Ned", 1)
+	for range 12 {
+		ned.echo()
+		ned.send(wire.FromWorker{Credit: uint64(ned.lent) + 1})
+	}
+	if j = g.ended(j.ID); j.State != api.JobStateDone || g.result(j.ID) != strings.Repeat("x\n", 12) {
+		t.Fatalf("%+v", j)
+	}
+	g.until("his reputation to be kept", func() bool {
+		return g.ledger.Reputation(ned.id).Standing == schedule.Established
+	})
+}
+
+// A worker whose tasks run out of time, again and again, hears why he gets less
+// and then nothing.
+func TestUnreliable(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	g.establish("Ada")
+	ada := wire.VolunteerID(secretOf("Ada"))
+	for range 5 {
+		if err := g.ledger.Behaved(t.Context(), ada, schedule.Did{Failures: 1, At: time.Now().UnixMicro()}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.echoes("a\n", "adaptive")
+	w := g.worker("Ada", 1)
+	for {
+		m := w.receive()
+		if m.Idle == nil {
+			continue
+		}
+		if !strings.Contains(m.Idle.Reason, "failed here or ran out of time") {
+			t.Errorf("why there is nothing: %q", m.Idle.Reason)
+		}
+		break
+	}
+	if len(w.held) > 0 {
+		t.Error("he was lent a task")
+	}
+}
+
+// Where volunteers of one network are one voter, it takes one of another.
+func TestOnePerNetwork(t *testing.T) {
+	g := serve(t, t.TempDir(), func(c *Config) { c.OnePerNetwork, c.BehindProxy = true, true })
+	j := g.echoes("a\n", "strict:2")
+	g.from = "198.51.100.7"
+	ada := g.worker("Ada", 1)
+	ada.echo()
+	g.from = "198.51.100.99"
+	neighbour := g.worker("Bob", 1)
+	for {
+		if m := neighbour.receive(); m.Idle != nil {
+			break
+		}
+	}
+	g.from = "2001:db8::1"
+	g.worker("Cyd", 1).echo()
+	if j = g.ended(j.ID); j.State != api.JobStateDone || len(neighbour.held) > 0 {
+		t.Errorf("%+v; the neighbour was lent %d tasks", j, len(neighbour.held))
+	}
+}

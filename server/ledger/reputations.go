@@ -1,0 +1,127 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"potluck/server/schedule"
+)
+
+// A Reputation is what the grid thinks of a volunteer. All servers share it.
+type Reputation struct {
+	schedule.Reputation
+	Reason string `json:"reason,omitempty"` // why he is in quarantine
+
+	revision uint64
+}
+
+// people is every reputation, kept current by one watcher.
+type people struct {
+	mu       sync.Mutex
+	known    map[string]Reputation
+	watchers []func(volunteer string, r Reputation)
+}
+
+// Reputation gives the reputation of a volunteer; a stranger has the zero one.
+func (l *Ledger) Reputation(volunteer string) Reputation {
+	l.people.mu.Lock()
+	defer l.people.mu.Unlock()
+	return l.people.known[volunteer]
+}
+
+// WatchReputations calls f with every change of a reputation from now on. f
+// must not block.
+func (l *Ledger) WatchReputations(f func(volunteer string, r Reputation)) {
+	l.people.mu.Lock()
+	defer l.people.mu.Unlock()
+	l.people.watchers = append(l.people.watchers, f)
+}
+
+// lately is how long those who were caught count.
+const lately = 30 * 24 * time.Hour
+
+// Established counts the volunteers who are established, and those who were and
+// turned out to be liars lately.
+func (l *Ledger) Established(now time.Time) (established, caught int) {
+	l.people.mu.Lock()
+	defer l.people.mu.Unlock()
+	for _, r := range l.people.known {
+		switch {
+		case r.Standing == schedule.Established:
+			established++
+		case r.Standing == schedule.Quarantined && r.Proven >= schedule.Probation && now.Sub(time.UnixMicro(r.CaughtAt)) < lately:
+			caught++
+		}
+	}
+	return established, caught
+}
+
+// Behaved adds what a volunteer did to his reputation, durably. reason says why
+// he is in quarantine, if that is what it comes to.
+func (l *Ledger) Behaved(ctx context.Context, volunteer string, did schedule.Did, reason string) error {
+	current := l.Reputation(volunteer)
+	for {
+		next := Reputation{Reputation: current.After(did), Reason: current.Reason}
+		if did.Lied && next.Reason == "" {
+			next.Reason = reason
+		}
+		data, err := json.Marshal(next)
+		if err != nil {
+			return err
+		}
+		if current.revision == 0 {
+			next.revision, err = l.conduct.Create(ctx, volunteer, data)
+		} else {
+			next.revision, err = l.conduct.Update(ctx, volunteer, data, current.revision)
+		}
+		if err == nil {
+			l.applyReputationOf(volunteer, next)
+			return nil
+		}
+		if c := code(err); c != codeWrongLastSeq && c != codeWrongLastSeq2 && !errors.Is(err, jetstream.ErrKeyExists) {
+			return fmt.Errorf("store the reputation of %s: %w", volunteer, full(err))
+		}
+		if current, err = l.readReputation(ctx, volunteer); err != nil {
+			return err
+		}
+	}
+}
+
+// readReputation reads what another server has just written.
+func (l *Ledger) readReputation(ctx context.Context, volunteer string) (r Reputation, err error) {
+	e, err := l.conduct.Get(ctx, volunteer)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return r, nil
+	}
+	if err != nil {
+		return r, fmt.Errorf("read the reputation of %s: %w", volunteer, err)
+	}
+	r.revision = e.Revision()
+	return r, json.Unmarshal(e.Value(), &r)
+}
+
+// applyReputation takes an entry of the watcher.
+func (l *Ledger) applyReputation(e jetstream.KeyValueEntry) {
+	r := Reputation{revision: e.Revision()}
+	if e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &r) == nil {
+		l.applyReputationOf(e.Key(), r)
+	}
+}
+
+func (l *Ledger) applyReputationOf(volunteer string, r Reputation) {
+	l.people.mu.Lock()
+	defer l.people.mu.Unlock()
+	if l.people.known[volunteer].revision >= r.revision {
+		return
+	}
+	l.people.known[volunteer] = r
+	for _, watch := range l.people.watchers {
+		watch(volunteer, r)
+	}
+}

@@ -1,0 +1,114 @@
+package schedule
+
+// Rules of thumb for reputations; docs/architecture.md says why these.
+const (
+	// Probation is how many answers of a newcomer must prove right.
+	Probation = 10
+	// memory is how many answers of an established volunteer count before the
+	// older ones begin to be forgotten.
+	memory = 1000
+	// A failure weighs this much, at most so much in all, and is forgotten by
+	// one unit in a while.
+	failureWeight = 8
+	maxFailing    = 64
+	forgetTime    = 120 * Second
+	// From here on a volunteer gets one task at a time, and from here on none.
+	fewFrom  = 3 * failureWeight
+	noneFrom = 5 * failureWeight
+)
+
+// Standing is what the grid thinks of a volunteer.
+type Standing uint8
+
+// The standings.
+const (
+	Newcomer    Standing = iota // his word does not count alone
+	Established                 // it does
+	Quarantined                 // he has lied, and gets no work any more
+)
+
+// A Reputation is what is known of a volunteer's conduct. What several jobs say
+// of him may be added in any order: it comes to the same, or nearly.
+type Reputation struct {
+	Standing Standing `json:"standing"`
+	Proven   int      `json:"proven,omitempty"`   // answers of a newcomer that were right
+	Answered int      `json:"answered,omitempty"` // answers since he is established, lately,
+	Checked  int      `json:"checked,omitempty"`  // and how many of them others have confirmed
+	Failing  int      `json:"failing,omitempty"`  // weight of what failed or ran out of time
+	FailedAt Time     `json:"failed_at,omitempty"`
+	CaughtAt Time     `json:"caught_at,omitempty"`
+}
+
+// Did is what a volunteer did: a change of his reputation.
+type Did struct {
+	Right    int  // answers that others have confirmed
+	Alone    int  // answers that were accepted on his word
+	Failures int  // tasks that failed with him and with nobody else, or that ran out of time
+	Lied     bool // an answer was wrong: honest ones are the same, bit for bit
+	At       Time
+}
+
+// Add puts what two did together.
+func (d Did) Add(other Did) Did {
+	return Did{
+		d.Right + other.Right, d.Alone + other.Alone, d.Failures + other.Failures,
+		d.Lied || other.Lied, max(d.At, other.At),
+	}
+}
+
+// Less is what is left of d without a part of it.
+func (d Did) Less(part Did) Did {
+	return Did{
+		d.Right - part.Right, d.Alone - part.Alone, d.Failures - part.Failures,
+		d.Lied && !part.Lied, d.At,
+	}
+}
+
+// After is the reputation after what a volunteer did.
+func (r Reputation) After(d Did) Reputation {
+	right := d.Right
+	if r.Standing == Newcomer && !d.Lied {
+		proving := min(right, Probation-r.Proven)
+		right -= proving
+		if r.Proven += proving; r.Proven == Probation {
+			r.Standing = Established
+		}
+	}
+	if r.Standing == Established {
+		r.Answered, r.Checked = r.Answered+right+d.Alone, r.Checked+right
+		for r.Answered > memory {
+			r.Answered, r.Checked = r.Answered/2, r.Checked/2
+		}
+	}
+	if d.Lied {
+		r.Standing, r.CaughtAt = Quarantined, d.At
+	}
+	if d.Failures > 0 {
+		r.Failing = min(maxFailing, r.failing(d.At)+failureWeight*d.Failures)
+		r.FailedAt = d.At
+	} else {
+		r.Failing = max(0, r.Failing-d.Right-d.Alone)
+	}
+	return r
+}
+
+// failing is the weight of what failed that is not forgotten yet.
+func (r Reputation) failing(now Time) int {
+	return max(0, r.Failing-int(max(0, now-r.FailedAt)/forgetTime))
+}
+
+// Limit is how many tasks a volunteer may have at a time, -1 for any number,
+// and until when, if that is 0.
+func (r Reputation) Limit(now Time) (tasks int, until Time) {
+	switch failing := r.failing(now); {
+	case r.Standing == Quarantined:
+		return 0, 0
+	case failing >= noneFrom:
+		return 0, r.FailedAt + Time(r.Failing-noneFrom+1)*forgetTime
+	case failing >= fewFrom:
+		return 1, 0
+	case r.Standing == Newcomer:
+		return Probation, 0
+	}
+	return -1, 0
+}

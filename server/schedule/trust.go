@@ -1,0 +1,278 @@
+package schedule
+
+import "fmt"
+
+// founders is how many established volunteers a grid must have before
+// newcomers cannot establish one another any more.
+const founders = 10
+
+// counts says whether a volunteer's word counts towards a quorum.
+func (j *Job) counts(v Volunteer) bool {
+	switch p := j.person(v); {
+	case !j.weighs():
+		return true
+	case p.Standing == Quarantined:
+		return false
+	default:
+		return p.trusted || p.Standing == Established || j.founding()
+	}
+}
+
+func (j *Job) founding() bool { return j.established < founders }
+
+// attended says whether anybody is about whose word counts.
+func (j *Job) attended() bool { return j.founding() || j.now-j.met <= attendance }
+
+// Reputation gives what the job knows of a volunteer by now.
+func (j *Job) Reputation(v Volunteer) Reputation { return j.person(v).Reputation }
+
+// know takes in what the grid knows of a volunteer.
+func (j *Job) know(e Event) {
+	p := j.person(e.Volunteer)
+	caught := p.Standing != Quarantined && e.Reputation.Standing == Quarantined
+	p.Reputation, p.trusted, p.network, p.cursor = e.Reputation, e.Trusted, e.Network, cursor{}
+	if caught && j.weighs() {
+		j.shun(e.Volunteer)
+	}
+}
+
+// did notes what a volunteer did. Where everybody is believed, nobody can make
+// himself a name.
+func (j *Job) did(v Volunteer, d Did) {
+	p := j.person(v)
+	if !j.weighs() || p.trusted {
+		return
+	}
+	d.At = j.now
+	was := p.Standing
+	if was == Established && (d.Lied || d.Right > 0) && j.rounds == 0 { // audits look for liars where they are likely
+		j.doubt.saw(d.Lied)
+	}
+	p.Reputation = p.After(d)
+	if p.Standing != was {
+		j.doubt.met(d.Lied)
+		j.moved(p, was)
+	}
+	j.emit(Effect{Kind: Conduct, Volunteer: v, Did: d})
+}
+
+// moved follows from a change of a volunteer's standing: he may have what he had
+// to pass over.
+func (j *Job) moved(p *person, was Standing) {
+	p.cursor = cursor{}
+	founding := j.founding()
+	if was == Established {
+		j.established--
+	}
+	if p.Standing == Established {
+		j.established++
+	}
+	if founding != j.founding() {
+		j.queue.round++ // and so may all newcomers, or none
+	}
+}
+
+// caught puts liars in quarantine.
+func (j *Job) caught(liars []Volunteer) {
+	for _, v := range liars {
+		if p := j.person(v); !p.trusted && p.Standing != Quarantined {
+			j.did(v, Did{Lied: true})
+			j.shun(v)
+		}
+	}
+}
+
+// shun takes from a volunteer what he was lent, and takes back what rests on
+// his word alone. His answers to open tasks are not heard any more, see counts.
+func (j *Job) shun(v Volunteer) {
+	for i := j.oldest; i != none; {
+		s := j.shares.at(i)
+		following := s.newer
+		if s.volunteer == v {
+			j.emit(Effect{Kind: Revoke, Task: s.task, Volunteer: v, Worker: s.worker})
+			j.lapse(i)
+		}
+		i = following
+	}
+	p := j.person(v)
+	for i := p.first; i != none; {
+		w := *j.vouches.at(i)
+		j.unvouch(w.task, i)
+		j.vouches.give(i)
+		i = w.older
+	}
+	p.first = none
+}
+
+// callFor has the referee decide on an open task.
+func (j *Job) callFor(o *openTask) {
+	if o.referee == wanted || o.referee == asked {
+		return
+	}
+	if j.config.Referees == 0 {
+		j.decide(o)
+		return
+	}
+	o.referee = wanted
+	if o.accepted != none && !o.audit {
+		o.audit = true
+		j.audits++
+	}
+	j.unqueue(o)
+	j.disputes = append(j.disputes, o.task)
+	j.call()
+}
+
+// call gives the referee what waits for him, and what nobody else can do.
+func (j *Job) call() {
+	for j.judging < j.config.Referees && !j.over && !j.paused {
+		o := j.disputed(func(o *openTask) bool { return !j.refereed(o) })
+		if o == nil {
+			o = j.stuck()
+		}
+		if o == nil {
+			return
+		}
+		o.referee = asked
+		j.judging++
+		j.emit(Effect{Kind: Judge, Task: o.task})
+	}
+}
+
+// disputed finds the task that has waited longest for the referee, of those
+// that fit.
+func (j *Job) disputed(fits func(*openTask) bool) (found *openTask) {
+	left := j.disputes[:0]
+	for _, task := range j.disputes {
+		if j.states[task] != open || j.opens.at(j.slots[task]).referee != wanted {
+			continue
+		}
+		left = append(left, task)
+		if o := j.opens.at(j.slots[task]); found == nil && fits(o) {
+			found = o
+		}
+	}
+	j.disputes = left
+	return found
+}
+
+// refereed says whether a trusted runner computes a task.
+func (j *Job) refereed(o *openTask) bool {
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		if s := j.shares.at(i); s.state == lent && j.person(s.volunteer).trusted {
+			return true
+		}
+	}
+	return false
+}
+
+// patience is how long, beyond two tasks, the queue may have nothing for anybody
+// who comes before the referee takes what is in it.
+const patience = 5 * Second
+
+// stuck finds a task of the queue that has an answer, and waits for somebody
+// else's who does not come. Under Strict that is waited for, unless there are
+// none but newcomers who could give it.
+func (j *Job) stuck() *openTask {
+	if j.queue.live == 0 || j.now-j.served < patience+2*j.mean {
+		return nil
+	}
+	at := j.queue.base
+	for range scanLimit {
+		task, ok := j.queue.peek(at)
+		if !ok {
+			break
+		}
+		at++
+		if task == none {
+			continue
+		}
+		o := j.opens.at(j.slots[task])
+		if _, agree, _ := j.tally(o); o.referee == wanted || o.referee == asked ||
+			o.accepted == none && (j.stage(o) != voted || agree > 0 && j.config.Policy.Trust == Strict && j.now-j.turnedAway > attendance) {
+			continue
+		}
+		j.unqueue(o)
+		return o
+	}
+	return nil
+}
+
+// verdict takes the referee's answer.
+func (j *Job) verdict(e Event) {
+	j.judging--
+	if o := j.answered(e.Task); o != nil {
+		e.Sure = true
+		j.judge(o, e)
+	}
+	j.call()
+}
+
+// noVerdict takes that the referee failed too. Then the task cannot be done, or
+// volunteers decide among themselves.
+func (j *Job) noVerdict(e Event) {
+	j.judging--
+	if o := j.answered(e.Task); o != nil {
+		switch _, _, all := j.tally(o); {
+		case o.accepted == none && (o.failures >= maxFailures || all >= maxShares):
+			j.fail(o, fmt.Sprintf("task %d failed with the referee too: %s", e.Task, e.Reason))
+		case j.attended():
+			j.decide(o)
+		default: // there is nobody else: he tries again
+			o.referee = unasked
+			j.requeue(o)
+		}
+	}
+	j.call()
+}
+
+// decide lets volunteers decide on a task without the referee: more of them than
+// agree now must.
+func (j *Job) decide(o *openTask) {
+	o.referee = inVain
+	if o.accepted != none {
+		j.contest(o)
+	}
+	_, agree, _ := j.tally(o)
+	o.quorum = uint8(min(max(agree+1, int(o.quorum)), MaxQuorum))
+	if !j.hopeless(o, "their answers disagree") {
+		j.requeue(o)
+	}
+}
+
+// answered gives the task that the referee answers, nil if it is settled.
+func (j *Job) answered(task uint32) *openTask {
+	if j.over || j.states[task] != open {
+		return nil
+	}
+	if o := j.opens.at(j.slots[task]); o.referee == asked {
+		return o
+	}
+	return nil
+}
+
+// judge settles a task on an answer that is certain. Whoever gave another one
+// is a liar.
+func (j *Job) judge(o *openTask, e Event) {
+	e.Sure = true
+	o.referee = asked // it stays open while others lose what they had
+	var liars []Volunteer
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		if s := j.shares.at(i); s.state == voted && s.digest != e.Digest {
+			liars = append(liars, s.volunteer)
+		}
+	}
+	if o.accepted != none && j.kepts.at(o.accepted).digest != e.Digest {
+		for i := j.kepts.at(o.accepted).first; i != none; i = j.vouches.at(i).next {
+			liars = append(liars, j.vouches.at(i).volunteer)
+		}
+	}
+	j.caught(liars)
+	o.referee = unasked
+	if o.accepted == none {
+		j.accept(o, e)
+		return
+	}
+	j.kepts.at(o.accepted).sure = true
+	j.opinion(o, e)
+}
