@@ -37,7 +37,7 @@ func (a *API) PreviewJob(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	d, err := a.draft(ctx, "", wanted)
+	d, err := a.draft(ctx, callerOf(c), "", wanted)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,8 @@ type Offer struct {
 type Person struct {
 	ID   string `cbor:"1,keyasint"`
 	Name string `cbor:"2,keyasint,omitempty"`
+	// Trusted says that his worker came with a runner's token.
+	Trusted bool `cbor:"3,keyasint,omitempty"`
 }
 
 // Take asks for tasks.
