@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -106,13 +107,23 @@ func (a *API) identify(c echo.Context) (caller, error) {
 }
 
 // direct says whether a request comes from this machine itself, to a server
-// that listens to nothing else. A proxy that somebody put in front of it, or a
-// page that a browser was tricked to take for this machine's, does not.
+// that listens to nothing else, as far as can be told. What a proxy that
+// somebody put in front of it passes on does not, nor a page of another name
+// that a browser was told is this machine's.
 func direct(r *http.Request) bool {
 	if r.Header.Get(echo.HeaderXForwardedFor) != "" || r.Header.Get("Forwarded") != "" {
 		return false
 	}
-	host := r.Host
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !local(u.Host) {
+			return false
+		}
+	}
+	return local(r.Host)
+}
+
+// local says whether a host is this machine, by a name that is nobody else's.
+func local(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

@@ -157,6 +157,13 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 		return refuse(http.StatusNotFound, "a job can be cancelled, paused, resumed or retried, not %q", action)
 	}
 	p := callerOf(c)
+	j, err := a.Ledger.Job(id)
+	if err == nil {
+		err = p.mayChange(j) // an owner never changes
+	}
+	if err != nil {
+		return err
+	}
 	if action == JobActionRetry {
 		release, err := a.reserve(c.Request().Context(), p, ledger.Usage{Jobs: 1})
 		if err != nil {
@@ -164,10 +171,7 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 		}
 		defer release()
 	}
-	j, err := a.Ledger.UpdateJob(c.Request().Context(), id, func(j *ledger.Job) error {
-		if err := p.mayChange(j); err != nil {
-			return err
-		}
+	j, err = a.Ledger.UpdateJob(c.Request().Context(), id, func(j *ledger.Job) error {
 		if !slices.Contains(step.from, j.State) {
 			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
 		}

@@ -82,6 +82,26 @@ func (a *API) hasJob(address string) bool {
 	return has || a.quota.pending[address].Jobs > 0
 }
 
+// preview lets an address without a token have one preview at a time: it may
+// keep the server's executors busy for long.
+func (a *API) preview(p caller) (release func(), err error) {
+	if p.role != RoleAnonymous {
+		return func() {}, nil
+	}
+	q, key := &a.quota, "preview "+network(p.address)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pending[key].Jobs > 0 {
+		return nil, refuse(http.StatusTooManyRequests, "from this address a preview is under way, and without a token there is one at a time: wait for its end, or %s", howToGetIn)
+	}
+	q.add(key, ledger.Usage{Jobs: 1}, 1)
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.add(key, ledger.Usage{Jobs: 1}, -1)
+	}, nil
+}
+
 // settle notes whose job it is, in memory only, if he has nothing but an address.
 func (a *API) settle(p caller, job string) {
 	if p.role != RoleAnonymous {

@@ -204,7 +204,7 @@ func TestOpenGrid(t *testing.T) {
 	made := post[api.CreatedToken](g, "/api/v1/tokens", api.NewToken{Role: api.RoleAdmin})
 	j := post[api.Job](g, "/api/v1/jobs", json.RawMessage(square))
 	cancel := "/api/v1/jobs/" + j.ID + "/cancel"
-	for _, header := range [][]string{{"X-Forwarded-For", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}} {
+	for _, header := range [][]string{{"X-Forwarded-For", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}, {"Origin", "https://grid.example", "Sec-Fetch-Site", "same-origin"}} {
 		g.refuses("POST", cancel, nil, http.StatusUnauthorized, "--behind-proxy", header...)
 		if status, _, body := g.request("GET", "/api/v1/tokens", nil, append(with(made.Token), header...)...); status != http.StatusOK {
 			t.Errorf("with a token: %d, %s", status, body)
@@ -380,6 +380,26 @@ func TestAnonymousAtOnce(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d jobs were made at once", n)
 	}
+}
+
+// One preview at a time from an address; others have theirs.
+func TestAnonymousPreviews(t *testing.T) {
+	g := servePublic(t, nil)
+	slow := []byte(`{"program":"sleeper","params":{"tasks":100000,"work":10000}}`)
+	first := make(chan int, 1)
+	go func() {
+		status, _, _ := g.request("POST", "/api/v1/jobs/preview", slow)
+		first <- status
+	}()
+	g.until("a preview to be under way", func() bool {
+		status, _, _ := g.request("POST", "/api/v1/jobs/preview", []byte("{}"))
+		return status == http.StatusTooManyRequests
+	})
+	g.refuses("POST", "/api/v1/jobs/preview", []byte("{}"), http.StatusUnprocessableEntity, "no program is called", "X-Forwarded-For", "203.0.113.9")
+	if status := <-first; status != http.StatusOK {
+		t.Errorf("the first preview: %d", status)
+	}
+	g.refuses("POST", "/api/v1/jobs/preview", []byte("{}"), http.StatusUnprocessableEntity, "no program is called")
 }
 
 // Strangers' programs run when an admin approved them, and no longer than that.

@@ -26,7 +26,7 @@ func (l *Ledger) Withdraw(ctx context.Context, id sandbox.ID) error {
 		return errors.Join(err, fmt.Errorf("an approval of module %s: %w", id, ErrNotFound))
 	}
 	if err := l.approvals.Purge(ctx, string(id)); err != nil {
-		return fmt.Errorf("withdraw the approval of module %s: %w", id, err)
+		return fmt.Errorf("withdraw the approval of module %s: %w", id, full(err))
 	}
 	return nil
 }

@@ -208,7 +208,7 @@ func (l *Ledger) buckets(ctx context.Context) error {
 		{&l.grid, "grid", 0, 0},
 		{&l.credit, "credit", 0, 0},
 		{&l.keys, "idempotency", 24 * time.Hour, 0},
-		{&l.tokenBucket, "tokens", 0, markerTTL},
+		{&l.tokenBucket, "tokens", 0, 0},
 		{&l.approvals, "approvals", 0, 0},
 	} {
 		*b.to, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{

@@ -131,8 +131,9 @@ func (l *Ledger) RevokeToken(ctx context.Context, id string) error {
 	if l.Token(id) == nil {
 		return fmt.Errorf("token %q: %w", id, ErrNotFound)
 	}
-	if err := l.tokenBucket.Purge(ctx, id, jetstream.PurgeTTL(markerTTL)); err != nil {
-		return fmt.Errorf("revoke token %s: %w", id, err)
+	// The mark that it leaves stays: a server that was away for long must hear of it too.
+	if err := l.tokenBucket.Purge(ctx, id); err != nil {
+		return fmt.Errorf("revoke token %s: %w", id, full(err))
 	}
 	return l.awaitToken(ctx, id, false)
 }
