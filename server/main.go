@@ -36,6 +36,10 @@ type cli struct {
 	Delete   deleteCommand   `cmd:"" help:"Delete a job that has ended, and its result."`
 	Programs programsCommand `cmd:"" help:"List the programs that come with a grid."`
 
+	Token     tokenCommand     `cmd:"" help:"Make, list and revoke tokens."`
+	Approve   approveCommand   `cmd:"" help:"Let those without a token run a program of your own."`
+	Approvals approvalsCommand `cmd:"" help:"List the programs that were approved."`
+
 	Version kong.VersionFlag `help:"Print the version."`
 }
 

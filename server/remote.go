@@ -16,17 +16,38 @@ import (
 
 // grid is where the commands that talk to a server find it.
 type grid struct {
-	Server string `help:"URL of the grid." default:"http://127.0.0.1:8080" env:"POTLUCK_SERVER"`
+	Server    string `help:"URL of the grid." default:"http://127.0.0.1:8080" env:"POTLUCK_SERVER"`
+	TokenFile string `help:"File with the token that says who you are; a grid on this machine needs none." type:"existingfile" env:"POTLUCK_TOKEN_FILE"`
+	Token     string `help:"The token itself; a file is safer." env:"POTLUCK_TOKEN"`
+}
+
+// client gives a client that says who it is.
+func (g *grid) client() (*client.ClientWithResponses, error) {
+	token := g.Token
+	if g.TokenFile != "" {
+		data, err := os.ReadFile(g.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		token = strings.TrimSpace(string(data))
+	}
+	return client.NewClientWithResponses(strings.TrimSuffix(g.Server, "/")+"/api/v1", client.WithRequestEditorFn(
+		func(_ context.Context, r *http.Request) error {
+			if token != "" {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			return nil
+		}))
+}
+
+func (g *grid) unreached(err error) error {
+	return fmt.Errorf("reach the grid at %s: %w", g.Server, err)
 }
 
 // remote is what the commands have in common that print what they hear.
 type remote struct {
 	grid
 	JSON bool `help:"Print JSON."`
-}
-
-func (r *grid) client() (*client.ClientWithResponses, error) {
-	return client.NewClientWithResponses(strings.TrimSuffix(r.Server, "/") + "/api/v1")
 }
 
 // problem turns an answer that is not a success into an error for people.

@@ -89,7 +89,7 @@ func (s *submitCommand) Run(ctx context.Context) error {
 	}
 	answer, err := c.CreateJobWithResponse(ctx, &client.CreateJobParams{IdempotencyKey: s.Key}, wanted)
 	if err != nil {
-		return fmt.Errorf("reach the grid at %s: %w", s.Server, err)
+		return s.unreached(err)
 	}
 	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (s *submitCommand) Run(ctx context.Context) error {
 func (s *submitCommand) preview(ctx context.Context, c *client.ClientWithResponses, wanted client.NewJob) error {
 	answer, err := c.PreviewJobWithResponse(ctx, wanted)
 	if err != nil {
-		return fmt.Errorf("reach the grid at %s: %w", s.Server, err)
+		return s.unreached(err)
 	}
 	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
 		return err

@@ -34,7 +34,7 @@ type options struct {
 	Server    string        `required:"" help:"URL of the grid." env:"POTLUCK_SERVER"`
 	Slots     int           `help:"Tasks to compute at a time; 0 is one a core." default:"0" env:"POTLUCK_SLOTS"`
 	Name      string        `help:"What to be called; the host's name and a number by default." env:"POTLUCK_NAME"`
-	TokenFile string        `help:"File with the token of a grid that is not open to everybody." type:"existingfile" env:"POTLUCK_TOKEN_FILE"`
+	TokenFile string        `help:"File with a runner's token, for a closed grid or to be trusted." type:"existingfile" env:"POTLUCK_TOKEN_FILE"`
 	Token     string        `help:"The token itself; a file is safer." env:"POTLUCK_TOKEN"`
 	UntilIdle bool          `help:"End when the grid has no work." env:"POTLUCK_UNTIL_IDLE"`
 	MaxTasks  uint64        `help:"End after so many tasks." env:"POTLUCK_MAX_TASKS"`

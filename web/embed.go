@@ -28,7 +28,7 @@ const executorPolicy = "default-src 'none'; script-src 'wasm-unsafe-eval'"
 
 // What src/routes.ts knows: pages, and what has pages below it.
 var (
-	pages   = []string{"/", "/submit", "/jobs", "/grid", "/leaderboard", "/docs"}
+	pages   = []string{"/", "/submit", "/jobs", "/grid", "/leaderboard", "/login", "/docs"}
 	parents = []string{"/jobs/", "/docs/"}
 )
 

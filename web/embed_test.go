@@ -29,7 +29,7 @@ func get(path, accept string) *httptest.ResponseRecorder {
 // Every path of the pages gives the one page; others say 404 with it.
 func TestPages(t *testing.T) {
 	for path, status := range map[string]int{
-		"/": 200, "/submit": 200, "/jobs": 200, "/jobs/33l": 200, "/docs/protocol": 200, "/grid": 200, "/leaderboard": 200,
+		"/": 200, "/submit": 200, "/jobs": 200, "/jobs/33l": 200, "/docs/protocol": 200, "/grid": 200, "/leaderboard": 200, "/login": 200,
 		"/jobs/": 404, "/jobs/33l/more": 404, "/nowhere": 404, "/assets/page-2.js": 404, "/.vite/manifest.json": 404, "/assets": 404, "/../embed.go": 404,
 	} {
 		if w := get(path, ""); w.Code != status || w.Body.String() != "<!doctype html>" || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {

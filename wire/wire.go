@@ -42,7 +42,7 @@ type Hello struct {
 	Protocol int    `cbor:"1,keyasint"`
 	Name     string `cbor:"2,keyasint,omitempty"` // for people; need not be unique
 	Secret   []byte `cbor:"3,keyasint"`           // its hash is the volunteer's identity
-	Token    string `cbor:"4,keyasint,omitempty"` // of a grid that is not open to everybody
+	Token    string `cbor:"4,keyasint,omitempty"` // a runner's, for a closed grid or to be trusted
 	Slots    int    `cbor:"5,keyasint"`           // tasks computed at a time
 	Engine   string `cbor:"6,keyasint,omitempty"` // what runs programs, for the grid's page
 	Platform string `cbor:"7,keyasint,omitempty"` // operating system and processor, likewise
@@ -132,7 +132,7 @@ type Refused struct {
 // Codes of Refused.
 const (
 	CodeProtocol   = "protocol"   // another version
-	CodeToken      = "token"      // the grid wants a token and this one is not it
+	CodeToken      = "token"      // the token is not a runner's that is good, or the grid is closed and there is none
 	CodeMessage    = "message"    // the worker sent something that makes no sense
 	CodeFull       = "full"       // too many connections
 	CodeQuarantine = "quarantine" // the volunteer's results were wrong

@@ -355,11 +355,12 @@ func TestBlockedSocket(t *testing.T) {
 	tab.says("The grid cannot be reached")
 }
 
-// A grid that wants a token gets it from a field on the page.
+// A closed grid gets a runner's token from a field on the page.
 func TestToken(t *testing.T) {
-	g := start(t, "--token-file", file(t, "token", "correct horse battery"))
+	g := start(t, "--closed")
+	token := g.token("runner")
 	tab := newBrowser(t).donate(g.URL)
 	tab.says("Whoever runs it can give you one")
-	tab.do(chromedp.SendKeys(`input[type=password], input[name=token]`, "correct horse battery\r", chromedp.NodeVisible))
+	tab.do(chromedp.SendKeys(`input[type=password], input[name=token]`, token+"\r", chromedp.NodeVisible))
 	tab.says("Ready, but there is no work")
 }

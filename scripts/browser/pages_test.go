@@ -58,14 +58,20 @@ func TestPages(t *testing.T) {
 	} {
 		tab := b.open(g.URL + path)
 		tab.expected = name == "nowhere" // it is not found
-		for _, size := range [][2]int{{1280, 800}, {390, 844}} {
-			for _, scheme := range []string{"light", "dark"} {
-				tab.must(tab.Look(size[0], size[1], scheme))
-				tab.until("document.querySelector('h1') && !document.querySelector('[aria-busy=true]')")
-				tab.audit(fmt.Sprintf("%s-%d-%s", name, size[0], scheme), string(axe), size[0])
-			}
-		}
+		tab.look(name, string(axe))
 		tab.Close()
+	}
+}
+
+// look looks at a page on a desktop and on a phone, light and dark.
+func (t *tab) look(name, axe string) {
+	t.t.Helper()
+	for _, size := range [][2]int{{1280, 800}, {390, 844}} {
+		for _, scheme := range []string{"light", "dark"} {
+			t.must(t.Look(size[0], size[1], scheme))
+			t.until("document.querySelector('h1') && !document.querySelector('[aria-busy=true]')")
+			t.audit(fmt.Sprintf("%s-%d-%s", name, size[0], scheme), axe, size[0])
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"potluck/client"
 	"potluck/wire"
 )
 
@@ -132,4 +133,14 @@ func file(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// token makes a token of a role, on a grid that is open.
+func (g *grid) token(role client.Role) string {
+	g.t.Helper()
+	answer, err := g.CreateTokenWithResponse(g.t.Context(), client.NewToken{Role: role})
+	if err != nil || answer.JSON201 == nil {
+		g.t.Fatalf("make a token: %v, %s", err, answer.Body)
+	}
+	return answer.JSON201.Token
 }

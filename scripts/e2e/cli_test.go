@@ -105,6 +105,39 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// On a grid that others reach, the command line says who it is with a token.
+func TestAccounts(t *testing.T) {
+	g := start(t, "--behind-proxy", "--anonymous=false")
+	admin := filepath.Join(g.Data, "admin-token")
+	made := g.potluck("", "token", "create", "--role", "submitter", "--expires", "1h", "--token-file", admin)
+	if made.status != 0 {
+		t.Fatal(made)
+	}
+	submitter := write(t, "token", []byte(made.stdout))
+	echo := write(t, "echo.wasm", wasmtest.Echo())
+	for _, c := range []struct {
+		args     []string
+		status   int
+		out, err string
+	}{
+		{[]string{"submit", "square"}, 1, "", "potluck token create"},
+		{[]string{"submit", "square", "--token", "potluck_nonsense"}, 1, "", "not known here"},
+		{[]string{"submit", "square", "--token-file", submitter}, 0, "", ""},
+		{[]string{"token", "list", "--token-file", submitter}, 1, "", "only admins"},
+		{[]string{"token", "list", "--token-file", admin}, 0, "submitter", ""},
+		{[]string{"token", "create", "--role", "king"}, 2, "", "must be one of"},
+		{[]string{"approve", echo, "--token-file", submitter}, 1, "", "only admins"},
+		{[]string{"approve", echo, "--token-file", admin}, 0, "", ""},
+		{[]string{"approvals", "--server", g.URL}, 0, "\n", ""},
+		{[]string{"jobs"}, 0, "square", ""},
+	} {
+		got := g.potluck("", c.args...)
+		if got.status != c.status || !strings.Contains(got.stdout, c.out) || !strings.Contains(got.stderr, c.err) {
+			t.Errorf("potluck %v: %+v", c.args, got)
+		}
+	}
+}
+
 // submit --wait shows progress on stderr and gives the result, to stdout or a
 // file, of every kind of job.
 func TestSubmitAndWait(t *testing.T) {

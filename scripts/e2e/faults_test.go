@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/binary"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -191,13 +190,14 @@ func TestRunnerOptions(t *testing.T) {
 	}
 }
 
-// A grid that wants a token refuses who does not know it.
+// A closed grid refuses runners without a token of theirs.
 func TestToken(t *testing.T) {
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a token of some length\n"), 0o600); err != nil {
-		t.Fatal(err)
+	g := start(t, "--closed")
+	made := g.potluck("", "token", "create", "--role", "runner", "--name", "machine room")
+	if made.status != 0 || !strings.HasPrefix(made.stdout, "potluck_") {
+		t.Fatal(made)
 	}
-	g := start(t, "--token-file", token)
+	token := write(t, "token", []byte(made.stdout))
 	if status, _ := exit(t, g.runner("Eve")); status != 3 {
 		t.Errorf("without the token: %d", status)
 	}
@@ -206,6 +206,16 @@ func TestToken(t *testing.T) {
 	}
 	if status, _ := exit(t, g.runner("Ada", "--token-file", token, "--until-idle")); status != 0 {
 		t.Errorf("with the token: %d", status)
+	}
+	id := strings.Split(made.stdout, "_")[1]
+	if list := g.potluck("", "token", "list"); !strings.Contains(list.stdout, id) || !strings.Contains(list.stdout, "machine room") {
+		t.Errorf("the list: %+v", list)
+	}
+	if revoked := g.potluck("", "token", "revoke", id); revoked.status != 0 {
+		t.Errorf("revoke: %+v", revoked)
+	}
+	if status, _ := exit(t, g.runner("Ada", "--token-file", token)); status != 3 {
+		t.Errorf("with a revoked token: %d", status)
 	}
 }
 

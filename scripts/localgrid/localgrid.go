@@ -80,9 +80,19 @@ func Start(bin, data string, args ...string) (*Grid, error) {
 	if err := g.Serve(); err != nil {
 		return nil, err
 	}
-	var err error
-	g.ClientWithResponses, err = client.NewClientWithResponses(g.URL + "/api/v1")
-	return g, err
+	return g, g.As("")
+}
+
+// As has the grid's client speak for the holder of a token, or nobody.
+func (g *Grid) As(token string) (err error) {
+	g.ClientWithResponses, err = client.NewClientWithResponses(g.URL+"/api/v1", client.WithRequestEditorFn(
+		func(_ context.Context, r *http.Request) error {
+			if token != "" {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			return nil
+		}))
+	return err
 }
 
 // Serve starts the server, again if it was killed, and waits until it is ready.

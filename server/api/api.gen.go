@@ -85,6 +85,30 @@ func (e JobState) Valid() bool {
 	}
 }
 
+// Defines values for Role.
+const (
+	RoleAdmin     Role = "admin"
+	RoleAnonymous Role = "anonymous"
+	RoleRunner    Role = "runner"
+	RoleSubmitter Role = "submitter"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdmin:
+		return true
+	case RoleAnonymous:
+		return true
+	case RoleRunner:
+		return true
+	case RoleSubmitter:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TaskState.
 const (
 	TaskStateComputing TaskState = "computing"
@@ -132,6 +156,20 @@ func (e VoterState) Valid() bool {
 
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
+
+// CreatedToken defines model for CreatedToken.
+type CreatedToken struct {
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitempty,omitzero"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name,omitempty,omitzero"`
+
+	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	Role Role `json:"role"`
+
+	// Token The token itself.
+	Token string `json:"token"`
+}
 
 // Failure defines model for Failure.
 type Failure struct {
@@ -222,6 +260,9 @@ type Job struct {
 	Media  string `json:"media"`
 	Module string `json:"module"`
 
+	// Owner Id of the submitter's token, or `anonymous`; absent if he needed none.
+	Owner string `json:"owner,omitempty,omitzero"`
+
 	// Params Any JSON value.
 	Params   JSON    `json:"params,omitempty,omitzero"`
 	Policy   string  `json:"policy"`
@@ -269,8 +310,16 @@ type List struct {
 	Running int    `json:"running"`
 }
 
+// Login defines model for Login.
+type Login struct {
+	Token string `json:"token"`
+}
+
 // Module defines model for Module.
 type Module struct {
+	// Approved Whether everybody may run it: it is built in, or an admin approved it.
+	Approved bool `json:"approved,omitempty,omitzero"`
+
 	// Bytes Size of the published module.
 	Bytes int `json:"bytes"`
 
@@ -305,6 +354,18 @@ type NewJob struct {
 	// Program Name of a program, or id of a module.
 	Program string `json:"program"`
 	Title   string `json:"title,omitempty,omitzero"`
+}
+
+// NewToken defines model for NewToken.
+type NewToken struct {
+	// Expires Never without.
+	Expires time.Time `json:"expires,omitempty,omitzero"`
+
+	// Name What it is for, or whose it is.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	Role Role `json:"role"`
 }
 
 // Preview defines model for Preview.
@@ -351,6 +412,9 @@ type Program struct {
 	Title      string `json:"title"`
 }
 
+// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+type Role string
+
 // Sample defines model for Sample.
 type Sample struct {
 	At             time.Time `json:"at"`
@@ -359,6 +423,23 @@ type Sample struct {
 	TasksPerSecond float64   `json:"tasks_per_second"`
 	Waiting        int       `json:"waiting"`
 	Workers        int       `json:"workers"`
+}
+
+// Session defines model for Session.
+type Session struct {
+	// Anonymous Whether one may submit without a token.
+	Anonymous bool      `json:"anonymous"`
+	Expires   time.Time `json:"expires,omitempty,omitzero"`
+
+	// ID Id of the token.
+	ID   string `json:"id,omitempty,omitzero"`
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Open Whether everybody is admin here, for the grid listens to its own machine only.
+	Open bool `json:"open"`
+
+	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	Role Role `json:"role"`
 }
 
 // Standing defines model for Standing.
@@ -442,6 +523,20 @@ type Tiles struct {
 
 	// Voting By tile: tasks with a result that waits for others to agree, and that nobody computes now.
 	Voting []int `json:"voting"`
+}
+
+// Token defines model for Token.
+type Token struct {
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires,omitempty,omitzero"`
+	ID      string    `json:"id"`
+	Name    string    `json:"name,omitempty,omitzero"`
+
+	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	Role Role `json:"role"`
+
+	// Used The last time, to the hour.
+	Used time.Time `json:"used,omitempty,omitzero"`
 }
 
 // Upload defines model for Upload.
@@ -543,8 +638,23 @@ type CreateJobJSONRequestBody = NewJob
 // PreviewJobJSONRequestBody defines body for PreviewJob for application/json ContentType.
 type PreviewJobJSONRequestBody = NewJob
 
+// CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
+type CreateSessionJSONRequestBody = Login
+
+// CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
+type CreateTokenJSONRequestBody = NewToken
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListApprovals The modules that everybody may publish and run.
+	// (GET /approvals)
+	ListApprovals(ctx echo.Context) error
+	// Withdraw Take an approval back. For admins. Jobs that run go on.
+	// (DELETE /approvals/{id})
+	Withdraw(ctx echo.Context, id ModuleID) error
+	// Approve Let everybody publish and run a module, whether the grid has it already or not. For admins.
+	// (PUT /approvals/{id})
+	Approve(ctx echo.Context, id ModuleID) error
 	// Watch Several things as they go on, in one stream of server-sent events.
 	// (GET /events)
 	Watch(ctx echo.Context, params WatchParams) error
@@ -605,6 +715,24 @@ type ServerInterface interface {
 	// ListPrograms The programs that come with the grid.
 	// (GET /programs)
 	ListPrograms(ctx echo.Context) error
+	// DeleteSession Log a browser out. The token stays good.
+	// (DELETE /session)
+	DeleteSession(ctx echo.Context) error
+	// GetSession Who the grid takes the caller for, and what he may do.
+	// (GET /session)
+	GetSession(ctx echo.Context) error
+	// CreateSession Log a browser in, with a cookie that holds the token.
+	// (POST /session)
+	CreateSession(ctx echo.Context) error
+	// ListTokens All tokens but not their secrets, the oldest first. For admins.
+	// (GET /tokens)
+	ListTokens(ctx echo.Context) error
+	// CreateToken Make a token. For admins.
+	// (POST /tokens)
+	CreateToken(ctx echo.Context) error
+	// RevokeToken End a token. For admins.
+	// (DELETE /tokens/{id})
+	RevokeToken(ctx echo.Context, id string) error
 	// ListWorkers The workers that are connected to this server.
 	// (GET /workers)
 	ListWorkers(ctx echo.Context) error
@@ -613,6 +741,47 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// ListApprovals converts echo context to params.
+func (w *ServerInterfaceWrapper) ListApprovals(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListApprovals(ctx)
+	return err
+}
+
+// Withdraw converts echo context to params.
+func (w *ServerInterfaceWrapper) Withdraw(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ModuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Withdraw(ctx, id)
+	return err
+}
+
+// Approve converts echo context to params.
+func (w *ServerInterfaceWrapper) Approve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ModuleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Approve(ctx, id)
+	return err
 }
 
 // Watch converts echo context to params.
@@ -996,6 +1165,67 @@ func (w *ServerInterfaceWrapper) ListPrograms(ctx echo.Context) error {
 	return err
 }
 
+// DeleteSession converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSession(ctx)
+	return err
+}
+
+// GetSession converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSession(ctx)
+	return err
+}
+
+// CreateSession converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSession(ctx)
+	return err
+}
+
+// ListTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTokens(ctx)
+	return err
+}
+
+// CreateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateToken(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateToken(ctx)
+	return err
+}
+
+// RevokeToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeToken(ctx, id)
+	return err
+}
+
 // ListWorkers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListWorkers(ctx echo.Context) error {
 	var err error
@@ -1056,6 +1286,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/modules", wrapper.CreateModule, options.OperationMiddlewares["createModule"]...)
 	router.GET(options.BaseURL+"/modules/:id", wrapper.GetModule, options.OperationMiddlewares["getModule"]...)
 	router.GET(options.BaseURL+"/modules/:id/info", wrapper.GetModuleInfo, options.OperationMiddlewares["getModuleInfo"]...)
+	router.GET(options.BaseURL+"/approvals", wrapper.ListApprovals, options.OperationMiddlewares["listApprovals"]...)
+	router.DELETE(options.BaseURL+"/approvals/:id", wrapper.Withdraw, options.OperationMiddlewares["withdraw"]...)
+	router.PUT(options.BaseURL+"/approvals/:id", wrapper.Approve, options.OperationMiddlewares["approve"]...)
+	router.DELETE(options.BaseURL+"/session", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
+	router.GET(options.BaseURL+"/session", wrapper.GetSession, options.OperationMiddlewares["getSession"]...)
+	router.POST(options.BaseURL+"/session", wrapper.CreateSession, options.OperationMiddlewares["createSession"]...)
+	router.GET(options.BaseURL+"/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
+	router.POST(options.BaseURL+"/tokens", wrapper.CreateToken, options.OperationMiddlewares["createToken"]...)
+	router.DELETE(options.BaseURL+"/tokens/:id", wrapper.RevokeToken, options.OperationMiddlewares["revokeToken"]...)
 	router.POST(options.BaseURL+"/inputs", wrapper.CreateInput, options.OperationMiddlewares["createInput"]...)
 	router.GET(options.BaseURL+"/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.POST(options.BaseURL+"/jobs", wrapper.CreateJob, options.OperationMiddlewares["createJob"]...)

@@ -37,7 +37,15 @@ type Config struct {
 	// compute, and how many bytes it may write.
 	TaskTime   time.Duration
 	TaskOutput int
-	Log        *slog.Logger
+	// Open makes everybody admin who comes from this machine itself.
+	Open bool
+	// Anonymous lets everybody submit, within narrow bounds.
+	Anonymous bool
+	// SubmitterJobs and SubmitterBytes are how many jobs a submitter may have
+	// that have not ended, and how many bytes he may store.
+	SubmitterJobs  int
+	SubmitterBytes int64
+	Log            *slog.Logger
 }
 
 // An API serves the API.
@@ -52,12 +60,13 @@ type API struct {
 
 	partials cache[partial]
 	tiles    cache[dispatch.Tiles]
+	quota    quota
 	trial    chan struct{} // full while a task is tried for a preview
 }
 
 // New starts the API.
 func New(c Config) (*API, error) {
-	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, hub: newHub(), trial: make(chan struct{}, 1)}
+	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, hub: newHub(), quota: newQuota(), trial: make(chan struct{}, 1)}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	c.Ledger.Watch(a.hub.record)
 	var err error
@@ -77,7 +86,7 @@ func New(c Config) (*API, error) {
 
 // Register adds the API's routes.
 func (a *API) Register(e *echo.Echo) {
-	RegisterHandlersWithBaseURL(e, a, "/api/v1")
+	RegisterHandlersWithOptions(e, a, RegisterHandlersOptions{BaseURL: "/api/v1", OperationMiddlewares: a.guards()})
 	e.GET("/api/*", func(c echo.Context) error {
 		return refuse(http.StatusNotFound, "there is nothing at %s: docs/protocol.md lists what there is", c.Request().URL.Path)
 	})

@@ -51,15 +51,19 @@ func (a *API) GetModuleInfo(c echo.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, viewModule(m))
+	return a.showModule(c, http.StatusOK, m)
 }
 
-func viewModule(m *ledger.Module) Module {
-	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil}
+func (a *API) showModule(c echo.Context, status int, m *ledger.Module) error {
+	approved, err := a.approved(c.Request().Context(), m.ID)
+	if err != nil {
+		return err
+	}
+	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil, Approved: approved}
 	if m.Manifest != nil {
 		view.Program = viewProgram(m.ID, m.Manifest)
 	}
-	return view
+	return c.JSON(status, view)
 }
 
 // GetGrid gives the last sample.

@@ -30,7 +30,7 @@ func (a *API) view(j *ledger.Job) Job { return viewJob(j, a.hub.latest(j.ID)) }
 func viewJob(j *ledger.Job, p dispatch.Progress) Job {
 	v := Job{
 		ID: j.ID, Title: j.Title, Program: j.Program, Module: string(j.Module), State: JobState(j.State),
-		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Finished: j.Finished,
+		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Owner: j.Owner, Finished: j.Finished,
 		Media: j.Media, Bytes: j.Result.Size, TaskSeconds: float64(p.Mean) / 1e6,
 		Args: j.Args, Collect: Collect(j.Collect), Split: j.Split,
 		Tasks: Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting},
@@ -156,7 +156,22 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 	if !ok {
 		return refuse(http.StatusNotFound, "a job can be cancelled, paused, resumed or retried, not %q", action)
 	}
-	j, err := a.Ledger.UpdateJob(c.Request().Context(), id, func(j *ledger.Job) error {
+	p := callerOf(c)
+	j, err := a.Ledger.Job(id)
+	if err == nil {
+		err = p.mayChange(j) // an owner never changes
+	}
+	if err != nil {
+		return err
+	}
+	if action == JobActionRetry {
+		release, err := a.reserve(c.Request().Context(), p, ledger.Usage{Jobs: 1})
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	j, err = a.Ledger.UpdateJob(c.Request().Context(), id, func(j *ledger.Job) error {
 		if !slices.Contains(step.from, j.State) {
 			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
 		}
@@ -176,6 +191,9 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 func (a *API) DeleteJob(c echo.Context, id string) error {
 	j, err := a.Ledger.Job(id)
 	if err != nil {
+		return err
+	}
+	if err := callerOf(c).mayChange(j); err != nil {
 		return err
 	}
 	if !j.State.Final() {

@@ -36,8 +36,13 @@ func (a *API) PreviewJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	release, err := a.preview(callerOf(c))
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx := c.Request().Context()
-	d, err := a.draft(ctx, "", wanted)
+	d, err := a.draft(ctx, callerOf(c), "", wanted)
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ func HandleError(log *slog.Logger) echo.HTTPErrorHandler {
 		if p.Status >= http.StatusInternalServerError {
 			log.Error("a request failed", "method", c.Request().Method, "path", c.Path(), "error", err, "request_id", p.RequestID)
 		}
+		if p.Status == http.StatusUnauthorized {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer realm="potluck"`)
+		}
 		c.Response().Header().Set(echo.HeaderContentType, "application/problem+json")
 		if c.Request().Method == http.MethodHead {
 			_ = c.NoContent(p.Status) // nobody listens any more

@@ -41,7 +41,8 @@ func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
 	if err != nil {
 		return err
 	}
-	id, done, err := a.once(c.Request().Context(), params.IdempotencyKey, body)
+	p := callerOf(c)
+	id, done, err := a.once(c.Request().Context(), p, params.IdempotencyKey, body)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
 		if err != nil {
 			return err
 		}
-		if done, err = a.submit(c.Request().Context(), id, wanted); err != nil {
+		if done, err = a.submit(c.Request().Context(), p, id, wanted); err != nil {
 			return err
 		}
 	}
@@ -71,9 +72,9 @@ func parseJob(body []byte) (wanted NewJob, err error) {
 	return wanted, err
 }
 
-// once gives the id for a new job, or the job that an earlier request with the
-// same key has made.
-func (a *API) once(ctx context.Context, key string, body []byte) (id string, done *ledger.Job, err error) {
+// once gives the id for a new job, or the job that an earlier request of the
+// same caller with the same key has made.
+func (a *API) once(ctx context.Context, p caller, key string, body []byte) (id string, done *ledger.Job, err error) {
 	id = ledger.NewID()
 	if key == "" {
 		return id, nil, nil
@@ -82,7 +83,7 @@ func (a *API) once(ctx context.Context, key string, body []byte) (id string, don
 		return "", nil, refuse(http.StatusUnprocessableEntity, "the Idempotency-Key has more than %d characters", maxKey)
 	}
 	hash := func(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
-	first, err := a.Ledger.Once(ctx, hash([]byte(key)), id+" "+hash(body))
+	first, err := a.Ledger.Once(ctx, hash([]byte(p.owner()+"\n"+key)), id+" "+hash(body))
 	if err != nil {
 		return "", nil, err
 	}
@@ -106,14 +107,19 @@ type draft struct {
 	params  []byte
 }
 
-func (a *API) submit(ctx context.Context, id string, wanted NewJob) (*ledger.Job, error) {
-	d, err := a.draft(ctx, id, wanted)
+func (a *API) submit(ctx context.Context, p caller, id string, wanted NewJob) (*ledger.Job, error) {
+	d, err := a.draft(ctx, p, id, wanted)
 	if err != nil {
 		return nil, err
 	}
+	release, err := a.reserve(ctx, p, ledger.Usage{Jobs: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	err = a.fill(ctx, d, wanted.Input)
 	if err == nil {
-		err = a.Ledger.CreateJob(ctx, d.Job)
+		err = a.store(ctx, p, d)
 	}
 	if err != nil {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -128,13 +134,31 @@ func (a *API) submit(ctx context.Context, id string, wanted NewJob) (*ledger.Job
 	return d.Job, err
 }
 
+// store makes a job of a draft whose inputs are stored, if its caller may have
+// so much.
+func (a *API) store(ctx context.Context, p caller, d *draft) error {
+	release, err := a.reserve(ctx, p, ledger.Usage{Bytes: d.Bytes + d.Params.Size})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := a.Ledger.CreateJob(ctx, d.Job); err != nil {
+		return err
+	}
+	a.settle(p, d.ID)
+	return nil
+}
+
 // draft checks all that can be checked before anything is stored.
-func (a *API) draft(ctx context.Context, id string, wanted NewJob) (*draft, error) {
+func (a *API) draft(ctx context.Context, by caller, id string, wanted NewJob) (*draft, error) {
 	m, err := a.Library.Resolve(ctx, wanted.Program)
 	if unknown, ok := errors.AsType[*library.Unknown](err); ok {
 		return nil, refuseField("/program", unknown)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := a.mayRun(ctx, by, m.ID); err != nil {
 		return nil, err
 	}
 	p, err := a.Library.Program(ctx, m.ID)
@@ -143,10 +167,13 @@ func (a *API) draft(ctx context.Context, id string, wanted NewJob) (*draft, erro
 	}
 	d := &draft{program: p, prefix: id + "." + ledger.NewID(), Job: &ledger.Job{
 		ID: id, Module: m.ID, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
-		Title: wanted.Title, Policy: wanted.Policy, Priority: wanted.Priority, Args: wanted.Args,
+		Owner: by.owner(), Title: wanted.Title, Policy: wanted.Policy, Priority: wanted.Priority, Args: wanted.Args,
 	}}
 	if err := d.options(wanted); err != nil {
 		return nil, err
+	}
+	if by.role == RoleAnonymous && d.Priority > 1 {
+		return nil, refuseField("/priority", errors.New("without a token a priority is at most 1"))
 	}
 	if d.params, err = p.CheckParams(wanted.Params); err != nil {
 		return nil, err
@@ -222,7 +249,7 @@ func (a *API) fill(ctx context.Context, d *draft, in Input) (err error) {
 	if err := a.Library.Gate(ctx, d.program, d.program.MapArgs(d.Args), first); err != nil {
 		return err
 	}
-	d.Tasks, d.Largest = inputs.Count, inputs.Largest
+	d.Tasks, d.Largest, d.Bytes = inputs.Count, inputs.Largest, inputs.Bytes
 	d.Inputs, err = w.Close()
 	return err
 }
@@ -338,22 +365,48 @@ func (a *API) CreateModule(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	m, isNew, err := a.Library.Publish(c.Request().Context(), data)
+	m, isNew, err := a.publish(c.Request().Context(), callerOf(c), data)
 	if err != nil {
 		return err
 	}
 	if !isNew {
-		return c.JSON(http.StatusOK, viewModule(m))
+		return a.showModule(c, http.StatusOK, m)
 	}
 	c.Response().Header().Set(echo.HeaderLocation, "/api/v1/modules/"+string(m.ID))
-	return c.JSON(http.StatusCreated, viewModule(m))
+	return a.showModule(c, http.StatusCreated, m)
+}
+
+// publish publishes a module that its caller may publish.
+func (a *API) publish(ctx context.Context, p caller, data []byte) (m *ledger.Module, isNew bool, err error) {
+	id, err := a.Library.ID(data)
+	if err == nil {
+		err = a.mayRun(ctx, p, id)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	release, err := a.reserve(ctx, p, ledger.Usage{Bytes: int64(len(data))})
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
+	return a.Library.Publish(ctx, data, p.owner())
 }
 
 // CreateInput keeps data for jobs to come.
 func (a *API) CreateInput(c echo.Context) error {
+	p, length := callerOf(c), c.Request().ContentLength
+	if length < 0 || length > program.MaxInputs {
+		length = program.MaxInputs // as much as may come
+	}
+	release, err := a.reserve(c.Request().Context(), p, ledger.Usage{Bytes: length})
+	if err != nil {
+		return err
+	}
+	defer release()
 	upload := Upload{ID: ledger.NewID()}
 	body := &counter{r: http.MaxBytesReader(c.Response(), c.Request().Body, program.MaxInputs)}
-	if err := a.Ledger.PutUpload(c.Request().Context(), upload.ID, body); err != nil {
+	if err := a.Ledger.PutUpload(c.Request().Context(), upload.ID, p.owner(), body); err != nil {
 		return err
 	}
 	upload.Bytes = body.n

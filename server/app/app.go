@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,22 +32,25 @@ import (
 // Config is a server's configuration. Its tags make the flags, the environment
 // variables and the defaults.
 type Config struct {
-	Addr          string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"POTLUCK_ADDR"`
-	Data          string        `help:"Folder for everything that must be kept." default:"potluck-data" env:"POTLUCK_DATA" type:"path"`
-	NATS          string        `help:"URL of an external NATS server or cluster with JetStream; embedded if empty." name:"nats" env:"POTLUCK_NATS"`
-	NATSReplicas  int           `help:"Copies that an external cluster keeps of each thing." name:"nats-replicas" default:"1" env:"POTLUCK_NATS_REPLICAS"`
-	StoreLimit    int64         `help:"Bytes that the embedded store may use; 0 is nine tenths of the free disk." default:"0" env:"POTLUCK_STORE_LIMIT"`
-	TokenFile     string        `help:"File with the token that workers must know; without it everybody may lend a hand." env:"POTLUCK_TOKEN_FILE" type:"existingfile"`
-	TaskTime      time.Duration `help:"How long one task may compute." default:"60s" env:"POTLUCK_TASK_TIME"`
-	TaskOutput    int           `help:"Bytes that one task may write." default:"16777216" env:"POTLUCK_TASK_OUTPUT"`
-	TaskMemory    int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
-	Executors     int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
-	RefereeShare  float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
-	OnePerNetwork bool          `help:"Count volunteers of one network (IPv4 /24, IPv6 /48) as one voter." env:"POTLUCK_ONE_PER_NETWORK"`
-	MaxJobs       int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
-	MaxPerAddress int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
-	BehindProxy   bool          `help:"Take addresses from X-Forwarded-For: only behind a proxy that sets it." env:"POTLUCK_BEHIND_PROXY"`
-	LogLevel      slog.Level    `help:"What to log: debug, info, warn or error." default:"info" env:"POTLUCK_LOG_LEVEL"`
+	Addr           string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"POTLUCK_ADDR"`
+	Data           string        `help:"Folder for everything that must be kept." default:"potluck-data" env:"POTLUCK_DATA" type:"path"`
+	NATS           string        `help:"URL of an external NATS server or cluster with JetStream; embedded if empty." name:"nats" env:"POTLUCK_NATS"`
+	NATSReplicas   int           `help:"Copies that an external cluster keeps of each thing." name:"nats-replicas" default:"1" env:"POTLUCK_NATS_REPLICAS"`
+	StoreLimit     int64         `help:"Bytes that the embedded store may use; 0 is nine tenths of the free disk." default:"0" env:"POTLUCK_STORE_LIMIT"`
+	Closed         bool          `help:"Let only workers with a runner's token compute; without it everybody may lend a hand." env:"POTLUCK_CLOSED"`
+	Anonymous      bool          `help:"Let everybody submit a job of a built-in or approved program; --anonymous=false lets only those with a token." default:"true" env:"POTLUCK_ANONYMOUS"`
+	SubmitterJobs  int           `help:"Jobs that a submitter may have that have not ended." default:"20" env:"POTLUCK_SUBMITTER_JOBS"`
+	SubmitterBytes int64         `help:"Bytes of inputs and modules that a submitter may store, and all without a token together." default:"4294967296" env:"POTLUCK_SUBMITTER_BYTES"`
+	TaskTime       time.Duration `help:"How long one task may compute." default:"60s" env:"POTLUCK_TASK_TIME"`
+	TaskOutput     int           `help:"Bytes that one task may write." default:"16777216" env:"POTLUCK_TASK_OUTPUT"`
+	TaskMemory     int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
+	Executors      int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
+	RefereeShare   float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
+	OnePerNetwork  bool          `help:"Count volunteers of one network (IPv4 /24, IPv6 /48) as one voter." env:"POTLUCK_ONE_PER_NETWORK"`
+	MaxJobs        int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
+	MaxPerAddress  int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
+	BehindProxy    bool          `help:"Take addresses from X-Forwarded-For: only behind a proxy that sets it." env:"POTLUCK_BEHIND_PROXY"`
+	LogLevel       slog.Level    `help:"What to log: debug, info, warn or error." default:"info" env:"POTLUCK_LOG_LEVEL"`
 }
 
 // Validate says what is wrong with a configuration.
@@ -64,6 +66,8 @@ func (c *Config) Validate() error {
 		return errors.New("--referee-share is from 0.01 to 1")
 	case c.MaxJobs < 1 || c.MaxPerAddress < 1:
 		return errors.New("--max-jobs and --max-per-address are at least 1")
+	case c.SubmitterJobs < 1 || c.SubmitterBytes < 1:
+		return errors.New("--submitter-jobs and --submitter-bytes are at least 1")
 	}
 	return nil
 }
@@ -105,15 +109,17 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	if a.listener, err = net.Listen("tcp", c.Addr); err != nil { //nolint:noctx // it does not wait
 		return err
 	}
-	token, err := readToken(c.TokenFile)
-	if err != nil {
-		return err
-	}
 	a.ledger, err = ledger.Open(ctx, ledger.Config{
 		Dir: c.Data, URL: c.NATS, Replicas: c.NATSReplicas, Limit: c.StoreLimit, Log: a.log,
 	})
 	if err != nil {
 		return err
+	}
+	open := isOpen(c, a.listener)
+	if !open {
+		if err := a.firstAdmin(ctx, c.Data); err != nil {
+			return err
+		}
 	}
 	engine := process.Config{Cache: filepath.Join(c.Data, "cache", "code")}.Spawn
 	a.pool = sandbox.NewPool(poolSize(c.Executors), engine)
@@ -131,7 +137,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.gateway, err = gateway.New(ctx, gateway.Config{
-		Ledger: a.ledger, Library: lib, Token: token, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
+		Ledger: a.ledger, Library: lib, Closed: c.Closed, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
 		MaxPerAddress: c.MaxPerAddress, OnePerNetwork: c.OnePerNetwork, Log: a.log, Metrics: metrics,
 	})
 	if err != nil {
@@ -140,6 +146,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	a.api, err = api.New(api.Config{
 		Ledger: a.ledger, Library: lib, Pool: a.pool, Workers: a.workers, Scratch: scratch,
 		TaskTime: c.TaskTime, TaskOutput: c.TaskOutput, Log: a.log,
+		Open: open, Anonymous: c.Anonymous, SubmitterJobs: c.SubmitterJobs, SubmitterBytes: c.SubmitterBytes,
 	})
 	if err != nil {
 		return err
@@ -160,21 +167,6 @@ func poolSize(n int) int {
 		return n
 	}
 	return max(1, runtime.NumCPU()/2)
-}
-
-func readToken(file string) (string, error) {
-	if file == "" {
-		return "", nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	token := strings.TrimSpace(string(data))
-	if len(token) < 16 {
-		return "", fmt.Errorf("the token in %s is too short: take at least 16 characters", file)
-	}
-	return token, nil
 }
 
 func catalogue() ([]library.Builtin, error) {

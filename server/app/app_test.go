@@ -59,6 +59,7 @@ func serve(t *testing.T, dir string, change func(*Config)) *grid {
 	c := Config{
 		Addr: "127.0.0.1:0", Data: dir, TaskTime: 60 * time.Second, TaskOutput: 16 << 20, TaskMemory: 64 << 20,
 		NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8, RefereeShare: 1,
+		Anonymous: true, SubmitterJobs: 20, SubmitterBytes: 4 << 30,
 	}
 	if change != nil {
 		change(&c)
@@ -262,13 +263,18 @@ func secretOf(name string) []byte { return fmt.Appendf(nil, "%-32s", name) }
 func (g *grid) worker(name string, credit uint64) *worker {
 	g.t.Helper()
 	w := &worker{t: g.t, conn: g.dial()}
-	w.send(wire.FromWorker{Credit: credit, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 1}})
+	w.hello(name, "", credit)
 	m := w.receive()
 	if m.Welcome == nil {
 		g.t.Fatalf("%s is not welcome: %+v", name, m.Refused)
 	}
 	w.id = m.Welcome.Volunteer
 	return w
+}
+
+func (w *worker) hello(name, token string, credit uint64) {
+	w.t.Helper()
+	w.send(wire.FromWorker{Credit: credit, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Token: token, Slots: 1}})
 }
 
 func (w *worker) send(m wire.FromWorker) {

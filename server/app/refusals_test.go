@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -174,11 +172,8 @@ func TestLargeInputs(t *testing.T) {
 // What strangers send to the workers' door ends their own session, with a
 // reason, and nothing else.
 func TestStrangers(t *testing.T) {
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("sesame-sesame-sesame\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g := serve(t, t.TempDir(), func(c *Config) { c.TokenFile = token })
+	g := serve(t, t.TempDir(), func(c *Config) { c.Closed = true })
+	token := post[api.CreatedToken](g, "/api/v1/tokens", api.NewToken{Role: api.RoleRunner}).Token
 	hello := func(h wire.Hello) []byte {
 		data, err := wire.Encode(wire.FromWorker{Hello: &h})
 		if err != nil {
@@ -186,7 +181,7 @@ func TestStrangers(t *testing.T) {
 		}
 		return data
 	}
-	good := wire.Hello{Protocol: wire.Protocol, Secret: secretOf("x"), Slots: 1, Token: "sesame-sesame-sesame"}
+	good := wire.Hello{Protocol: wire.Protocol, Secret: secretOf("x"), Slots: 1, Token: token}
 	change := func(f func(*wire.Hello)) []byte { h := good; f(&h); return hello(h) }
 	for name, c := range map[string]struct {
 		kind websocket.MessageType

@@ -127,21 +127,17 @@ func TestUnreliable(t *testing.T) {
 
 // Where volunteers of one network are one voter, it takes one of another.
 func TestOnePerNetwork(t *testing.T) {
-	g := serve(t, t.TempDir(), func(c *Config) { c.OnePerNetwork, c.BehindProxy = true, true })
-	j := g.echoes("a\n", "strict:2")
+	g := servePublic(t, func(c *Config) { c.OnePerNetwork = true })
+	j := post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: "square", Params: []byte(`{"numbers":[1]}`), Policy: "strict:2"})
 	g.from = "198.51.100.7"
-	ada := g.worker("Ada", 1)
-	ada.echo()
+	g.worker("Ada", 1).answer("1")
 	g.from = "198.51.100.99"
 	neighbour := g.worker("Bob", 1)
-	for {
-		if m := neighbour.receive(); m.Idle != nil {
-			break
-		}
+	for neighbour.receive().Idle == nil {
 	}
 	g.from = "2001:db8::1"
-	g.worker("Cyd", 1).echo()
-	if j = g.ended(j.ID); j.State != api.JobStateDone || len(neighbour.held) > 0 {
-		t.Errorf("%+v; the neighbour was lent %d tasks", j, len(neighbour.held))
+	if a := g.worker("Cyd", 1).answer("1"); a.Status != wire.Accepted || len(neighbour.held) > 0 {
+		t.Errorf("from another network: %+v; the neighbour was lent %d tasks", a, len(neighbour.held))
 	}
+	g.ended(j.ID)
 }

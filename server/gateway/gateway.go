@@ -28,8 +28,8 @@ import (
 type Config struct {
 	Ledger  *ledger.Ledger
 	Library *library.Library
-	// Token is what workers must know; "" lets everybody in.
-	Token string
+	// Closed lets only workers in that have a runner's token.
+	Closed bool
 	// TaskTime and TaskOutput are the limits that workers hold tasks to.
 	TaskTime   time.Duration
 	TaskOutput int

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +33,7 @@ type session struct {
 	conn    *websocket.Conn
 	id      string // gateway.number
 	person  dispatch.Person
+	token   string // the secret that it is trusted for, "" without one
 	hello   wire.Hello
 	address string
 	since   time.Time
@@ -88,18 +88,22 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 		return &wire.Refused{Code: wire.CodeMessage, Reason: "the first message must be a hello"}
 	}
 	h := *m.Hello
+	trusted := s.gateway.trusts(h.Token)
 	switch {
 	case h.Protocol != wire.Protocol:
 		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
 	case len(h.Secret) < 16 || len(h.Secret) > 64 || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
 		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of 16 to 64 bytes, 1 to %d slots, a name of at most %d characters", maxSlots, maxName)}
-	case s.gateway.Token != "" && subtle.ConstantTimeCompare([]byte(h.Token), []byte(s.gateway.Token)) != 1:
-		return &wire.Refused{Code: wire.CodeToken, Reason: "this grid wants its workers to know a token, and this one does not"}
+	case h.Token != "" && !trusted:
+		return refusedToken
+	case s.gateway.Closed && !trusted:
+		return &wire.Refused{Code: wire.CodeToken, Reason: "only workers with a runner's token may compute here, and this one has none"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name, Network: s.gateway.network(s.address)}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name, Trusted: trusted, Network: s.gateway.network(s.address)}
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
+	s.token = h.Token
 	h.Secret, h.Token = nil, ""
 	s.hello = h
 	s.slots.Store(int32(h.Slots))
@@ -190,6 +194,9 @@ func (s *session) readAll(ctx context.Context) error {
 			}
 			return err
 		}
+		if s.revoked(ctx) {
+			return nil
+		}
 		if m.Credit > s.credit.Load() {
 			s.credit.Store(m.Credit)
 			select {
@@ -225,6 +232,9 @@ func (s *session) ping(ctx context.Context) error {
 			case <-time.After(drainTime):
 			case <-ctx.Done():
 			}
+			return nil
+		}
+		if s.revoked(ctx) {
 			return nil
 		}
 		s.send(wire.ToWorker{}) // a browser's worker does not see pings

@@ -54,11 +54,13 @@ type Job struct {
 	Policy   string           `json:"policy"`
 	Priority float64          `json:"priority"` // a weight: twice as high gets twice the workers
 	Created  time.Time        `json:"created"`
+	Owner    string           `json:"owner,omitempty"` // token of who submitted it, Anonymous, or "" on an open grid
 
 	Tasks   int    `json:"tasks"`
 	Inputs  Chunks `json:"inputs"`
-	Log     string `json:"log"`     // of its accepted results, while it is not done
-	Largest int    `json:"largest"` // bytes of the largest input
+	Log     string `json:"log"`             // of its accepted results, while it is not done
+	Largest int    `json:"largest"`         // bytes of the largest input
+	Bytes   int64  `json:"bytes,omitempty"` // of all inputs
 
 	State    State     `json:"state"`
 	Reason   string    `json:"reason,omitempty"` // why it failed
@@ -71,6 +73,9 @@ type Job struct {
 
 	revision uint64
 }
+
+// Anonymous owns the jobs of those who have no token.
+const Anonymous = "anonymous"
 
 // NewID makes a name for a job: later ones sort after earlier ones.
 func NewID() string {

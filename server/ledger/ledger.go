@@ -51,13 +51,15 @@ type Ledger struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 
-	jobs, owners, modules, grid, keys, credit, conduct jetstream.KeyValue
-	data, uploads                                      jetstream.ObjectStore
+	jobs, owners, modules, grid, keys, credit, conduct, tokenBucket, approvals jetstream.KeyValue
+	data, uploads                                                              jetstream.ObjectStore
 
-	table   table
-	credits credits
-	people  people
-	owned   owned
+	table     table
+	credits   credits
+	people    people
+	tokens    tokenTable
+	published published
+	owned     owned
 
 	spares     chan string   // logs that no job has yet
 	moreSpares chan struct{} // some are wanted
@@ -102,15 +104,22 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	background, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	l.table.jobs, l.table.fresh, l.credits.tallies = map[string]*Job{}, map[string]bool{}, map[string]Tally{}
+	l.tokens.all, l.tokens.touched, l.tokens.changed = map[string]*Token{}, map[string]time.Time{}, make(chan struct{})
 	l.people.known = map[string]Reputation{}
-	if err := l.watch(ctx, background, l.jobs, l.applyEntry); err != nil {
-		return err
-	}
-	if err := l.watch(ctx, background, l.credit, l.applyTally); err != nil {
-		return err
-	}
-	if err := l.watch(ctx, background, l.conduct, l.applyReputation); err != nil {
-		return err
+	l.published.all = map[string]Module{}
+	for _, w := range []struct {
+		bucket jetstream.KeyValue
+		apply  func(jetstream.KeyValueEntry)
+	}{
+		{l.jobs, l.applyEntry},
+		{l.credit, l.applyTally},
+		{l.tokenBucket, l.applyToken},
+		{l.modules, l.applyModule},
+		{l.conduct, l.applyReputation},
+	} {
+		if err := l.watch(ctx, background, w.bucket, w.apply); err != nil {
+			return err
+		}
 	}
 	if err := l.findOldLogs(ctx); err != nil {
 		return fmt.Errorf("list the logs: %w", err)
@@ -203,6 +212,8 @@ func (l *Ledger) buckets(ctx context.Context) error {
 		{&l.credit, "credit", 0, 0},
 		{&l.conduct, "reputation", 0, 0},
 		{&l.keys, "idempotency", 24 * time.Hour, 0},
+		{&l.tokenBucket, "tokens", 0, 0},
+		{&l.approvals, "approvals", 0, 0},
 	} {
 		*b.to, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: b.name, History: 1, TTL: b.expiry, LimitMarkerTTL: b.marker, Replicas: l.config.Replicas,

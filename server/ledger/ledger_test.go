@@ -60,6 +60,9 @@ func TestLedger(t *testing.T) {
 			t.Run("results", func(t *testing.T) { exerciseResults(t, l) })
 			t.Run("once", func(t *testing.T) { exerciseOnce(t, l) })
 			t.Run("modules", func(t *testing.T) { exerciseModules(t, l) })
+			t.Run("tokens", func(t *testing.T) { exerciseTokens(t, l) })
+			t.Run("approvals", func(t *testing.T) { exerciseApprovals(t, l) })
+			t.Run("usage", func(t *testing.T) { exerciseUsage(t, l) })
 		})
 	}
 }

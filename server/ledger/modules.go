@@ -21,6 +21,7 @@ type Module struct {
 	Manifest *contract.Manifest `json:"manifest,omitempty"` // none of a plain program
 	Gated    bool               `json:"gated,omitempty"`    // it passed the determinism gate on a real task
 	Created  time.Time          `json:"created"`
+	Owner    string             `json:"owner,omitempty"` // token of who published it first, if he had one
 }
 
 func moduleObject(id sandbox.ID) string { return "module." + string(id) }
@@ -47,6 +48,7 @@ func (l *Ledger) UpdateModule(ctx context.Context, m *Module) error {
 	if err != nil {
 		return fmt.Errorf("store module %s: %w", m.ID, full(err))
 	}
+	l.countModule(m)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -59,12 +60,12 @@ func (l *Ledger) ReadBlob(ctx context.Context, b Blob) ([]byte, error) {
 
 // PutObject stores an object durably.
 func (l *Ledger) PutObject(ctx context.Context, name string, r io.Reader) error {
-	return put(ctx, l.data, name, r)
+	return put(ctx, l.data, jetstream.ObjectMeta{Name: name}, r)
 }
 
-func put(ctx context.Context, s jetstream.ObjectStore, name string, r io.Reader) error {
-	if _, err := s.Put(ctx, jetstream.ObjectMeta{Name: name}, r); err != nil {
-		return fmt.Errorf("store %s: %w", name, full(err))
+func put(ctx context.Context, s jetstream.ObjectStore, meta jetstream.ObjectMeta, r io.Reader) error {
+	if _, err := s.Put(ctx, meta, r); err != nil {
+		return fmt.Errorf("store %s: %w", meta.Name, full(err))
 	}
 	return nil
 }
@@ -160,8 +161,8 @@ func under(prefix string) func(string) bool {
 }
 
 // PutUpload keeps data that a submitter sent ahead of a job, for a day.
-func (l *Ledger) PutUpload(ctx context.Context, name string, r io.Reader) error {
-	return put(ctx, l.uploads, name, r)
+func (l *Ledger) PutUpload(ctx context.Context, name, owner string, r io.Reader) error {
+	return put(ctx, l.uploads, jetstream.ObjectMeta{Name: name, Headers: nats.Header{ownerHeader: {owner}}}, r)
 }
 
 // OpenUpload reads an upload; ErrNotFound if there is none any more.

@@ -182,10 +182,20 @@ func (e *Invalid) Error() string { return e.Err.Error() }
 
 func (e *Invalid) Unwrap() error { return e.Err }
 
+// ID gives the id that a module has here once it is published. What is wrong
+// with the module is an *Invalid.
+func (l *Library) ID(raw []byte) (sandbox.ID, error) {
+	data, err := sandbox.Publish(raw, l.config.Memory)
+	if err != nil {
+		return "", &Invalid{err}
+	}
+	return sandbox.Hash(data), nil
+}
+
 // Publish checks a module, caps its memory, asks it what it is, runs it
-// through the determinism gate and stores it. isNew is false if the grid had it
+// through the determinism gate and stores it as its owner's. isNew is false if the grid had it
 // already. What is wrong with the module is an *Invalid.
-func (l *Library) Publish(ctx context.Context, raw []byte) (m *ledger.Module, isNew bool, err error) {
+func (l *Library) Publish(ctx context.Context, raw []byte, owner string) (m *ledger.Module, isNew bool, err error) {
 	data, err := sandbox.Publish(raw, l.config.Memory)
 	if err != nil {
 		return nil, false, &Invalid{err}
@@ -202,7 +212,7 @@ func (l *Library) Publish(ctx context.Context, raw []byte) (m *ledger.Module, is
 	if err != nil {
 		return nil, false, &Invalid{err}
 	}
-	m = &ledger.Module{ID: id, Bytes: len(data), Manifest: manifest, Created: time.Now()}
+	m = &ledger.Module{ID: id, Bytes: len(data), Manifest: manifest, Created: time.Now(), Owner: owner}
 	p := &program.Program{Module: on, Manifest: manifest}
 	if err := l.gateFirst(ctx, p); err != nil {
 		return nil, false, &Invalid{err}

@@ -155,7 +155,9 @@ func (j *Job) failure(e Event) {
 	if same >= maxFailures {
 		j.giveUp(o, fmt.Sprintf("task %d failed %d times: %s", e.Task, same, e.Reason))
 	} else if !j.hopeless(o, "the last one said: "+e.Reason) {
-		j.unqueue(o) // newcomers passed it over while this one had it
+		if !j.counts(e.Volunteer) {
+			j.unqueue(o) // other newcomers passed it over while this one had it
+		}
 		j.requeue(o)
 	}
 }

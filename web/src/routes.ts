@@ -21,6 +21,7 @@ export const routes: Route[] = [
   { path: '/jobs/:id', title: 'Job', load: () => import('./pages/Job.svelte') },
   { path: '/grid', title: 'Grid', load: () => import('./pages/Grid.svelte') },
   { path: '/leaderboard', title: 'Leaderboard', load: () => import('./pages/Leaderboard.svelte') },
+  { path: '/login', title: 'Log in', load: () => import('./pages/Login.svelte') },
   { path: '/docs', title: 'Docs', load: () => import('./pages/Docs.svelte') },
   { path: '/docs/:page', title: 'Docs', load: () => import('./pages/Docs.svelte') },
 ];

@@ -11,6 +11,7 @@ export type Tiles = Schemas['Tiles'];
 export type Program = Schemas['Program'];
 export type Module = Schemas['Module'];
 export type NewJob = Schemas['NewJob'];
+export type Session = Schemas['Session'];
 export type Preview = Schemas['Preview'];
 export type Grid = Schemas['Grid'];
 export type Sample = Schemas['Sample'];

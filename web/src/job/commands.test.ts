@@ -29,6 +29,7 @@ it('writes commands that submit the same job', () => {
   expect(asCommand(job, 'nqueens', server)).toBe(
     `potluck submit nqueens --server ${server} --params '{"n":8}' --policy strict:2 --title 'Ada'\\''s job'`,
   );
+  expect(asCurl(job, 'nqueens', server, true)).toContain('-H "Authorization: Bearer $POTLUCK_TOKEN"');
   expect(bodyOf(asCurl(job, 'nqueens', server))).toEqual({
     program: 'nqueens',
     title: "Ada's job",

@@ -24,13 +24,14 @@ export function asCommand(job: Job, program: string, server: string): string {
   return words.join(' ');
 }
 
-/** The same with curl. */
-export function asCurl(job: Job, program: string, server: string): string {
+/** The same with curl, for one who has a token where `known`. */
+export function asCurl(job: Job, program: string, server: string, known = false): string {
   const { params, args, collect, split, job: other, policy, priority, title } = wantedOf(job);
   const input = other ? { job: other } : split ? { split } : undefined;
   const rest = JSON.stringify({ program, title, args, collect, policy, priority, input });
   const body = params === undefined ? rest : `${rest.slice(0, -1)},"params":${params}}`;
-  return `curl -X POST ${quote(`${server}/api/v1/jobs`)} -H 'Content-Type: application/json' -d ${quote(body)}`;
+  const who = known ? ` -H "Authorization: Bearer $POTLUCK_TOKEN"` : '';
+  return `curl -X POST ${quote(`${server}/api/v1/jobs`)}${who} -H 'Content-Type: application/json' -d ${quote(body)}`;
 }
 
 const endings: Record<string, string> = {

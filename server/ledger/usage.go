@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ownerHeader says in an upload's metadata whose it is.
+const ownerHeader = "Potluck-Owner"
+
+// A Usage is what somebody has in the grid.
+type Usage struct {
+	Jobs  int   // that have not ended
+	Bytes int64 // of the inputs and parameters of his jobs, his modules and his uploads
+}
+
+// published is how large the modules are that have an owner, by their id.
+type published struct {
+	mu  sync.Mutex
+	all map[string]Module
+}
+
+// applyModule takes an entry of the watcher. Modules are never deleted.
+func (l *Ledger) applyModule(e jetstream.KeyValueEntry) {
+	var m Module
+	if json.Unmarshal(e.Value(), &m) == nil {
+		l.countModule(&m)
+	}
+}
+
+func (l *Ledger) countModule(m *Module) {
+	if m.Owner == "" {
+		return
+	}
+	l.published.mu.Lock()
+	defer l.published.mu.Unlock()
+	l.published.all[string(m.ID)] = Module{Owner: m.Owner, Bytes: m.Bytes}
+}
+
+// Usage sums up what an owner has.
+func (l *Ledger) Usage(ctx context.Context, owner string) (u Usage, err error) {
+	for _, j := range l.Jobs() {
+		if j.Owner != owner {
+			continue
+		}
+		u.Bytes += j.Bytes + j.Params.Size
+		if !j.State.Final() {
+			u.Jobs++
+		}
+	}
+	l.published.mu.Lock()
+	for _, m := range l.published.all {
+		if m.Owner == owner {
+			u.Bytes += int64(m.Bytes)
+		}
+	}
+	l.published.mu.Unlock()
+	uploads, err := l.uploads.List(ctx)
+	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return u, fmt.Errorf("list uploads: %w", err)
+	}
+	for _, o := range uploads {
+		if o.Headers.Get(ownerHeader) == owner {
+			u.Bytes += int64(o.Size)
+		}
+	}
+	return u, nil
+}
