@@ -116,9 +116,9 @@ func (j *Job) lendNewcomer(e Event) {
 		j.tried++
 	}
 	if n == e.N && !j.attended() {
-		n = max(0, min(n, newcomerBacklog-j.opens.used))
 		n = j.lendWaiting(e, n)
-		n = j.lendFresh(e, n)
+		fresh := max(0, min(n, newcomerBacklog-j.opens.used))
+		n += j.lendFresh(e, fresh) - fresh
 	}
 	if n == e.N {
 		j.turnedAway = j.now
