@@ -65,7 +65,7 @@ type submitCommand struct {
 	remote
 	job
 	InputOf  string  `help:"Work on the inputs of another job, as they were cut for it." placeholder:"JOB" xor:"input"`
-	Policy   string  `help:"Whose word counts: trusted, or strict:N for N volunteers that must agree." placeholder:"POLICY"`
+	Policy   string  `help:"Whose word counts: adaptive, for established volunteers' with some of their answers checked; strict:N, for N volunteers that must agree; or trusted, for everybody's. By default trusted on a grid of this machine alone, else adaptive." placeholder:"POLICY"`
 	Priority float64 `help:"A job of twice the priority gets twice the workers." default:"1"`
 	Title    string  `help:"What to call the job."`
 	Key      string  `help:"Idempotency key: the same command again gives the same job."`

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
@@ -83,7 +82,7 @@ func play(a attack, p schedule.Policy, seed uint64) outcome {
 	g := &grid{
 		attack: a, seed: seed, rand: rand.New(rand.NewPCG(seed, 7)), byName: map[schedule.Volunteer]*member{},
 		digests: make([]schedule.Digest, a.tasks),
-		job:     schedule.New(schedule.Config{Tasks: a.tasks, Policy: p, TimeLimit: 60 * schedule.Second, Seed: seed, Referees: referees}),
+		job:     schedule.New(schedule.Config{Tasks: a.tasks, Policy: p, TimeLimit: 60 * schedule.Second, Seed: [32]byte{byte(seed)}, Referees: referees}),
 	}
 	for i := range a.volunteers {
 		m := &member{saboteur: float64(i) < a.share*float64(a.volunteers)}

@@ -79,10 +79,14 @@ func (a attack) String() string {
 func attacks() []attack {
 	all := []attack{{}}
 	for _, how := range []attack{
-		{rarely: true}, {},
-		{rarely: true, atOnce: true}, {atOnce: true},
-		{rarely: true, alone: true}, {alone: true},
-		{rarely: true, alone: true, atOnce: true}, {alone: true, atOnce: true},
+		{rarely: true},
+		{},
+		{rarely: true, atOnce: true},
+		{atOnce: true},
+		{rarely: true, alone: true},
+		{alone: true},
+		{rarely: true, alone: true, atOnce: true},
+		{alone: true, atOnce: true},
 	} {
 		for _, share := range []float64{0.01, 0.05, 0.1, 0.2, 0.3} {
 			how.share = share

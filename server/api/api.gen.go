@@ -345,7 +345,7 @@ type NewJob struct {
 	// Params The program's parameters; its defaults where silent.
 	Params JSON `json:"params,omitempty,omitzero"`
 
-	// Policy `trusted` (the default), `strict:N` (N volunteers must agree) or `adaptive` (not available yet).
+	// Policy Whose word counts: `adaptive` (established volunteers', some of their answers checked), `strict:N` (N volunteers must agree) or `trusted` (everybody's). The default is what GET /session says.
 	Policy string `json:"policy,omitempty,omitzero"`
 
 	// Priority A job of twice the priority gets twice the workers.
@@ -437,6 +437,9 @@ type Session struct {
 
 	// Open Whether everybody is admin here, for the grid listens to its own machine only.
 	Open bool `json:"open"`
+
+	// Policy The trust policy of jobs that name none: `trusted` where everybody comes from this machine, else `adaptive`.
+	Policy string `json:"policy"`
 
 	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`

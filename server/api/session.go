@@ -28,7 +28,7 @@ func (a *API) GetSession(c echo.Context) error {
 }
 
 func (a *API) viewSession(p caller) Session {
-	s := Session{Role: p.role, Open: a.Open, Anonymous: a.Anonymous}
+	s := Session{Role: p.role, Open: a.Open, Anonymous: a.Anonymous, Policy: a.usualPolicy()}
 	if p.token != nil {
 		s.ID, s.Name, s.Expires = p.token.ID, p.token.Name, p.token.Expires
 	}

@@ -167,7 +167,7 @@ func (a *API) draft(ctx context.Context, by caller, id string, wanted NewJob) (*
 	}
 	d := &draft{program: p, prefix: id + "." + ledger.NewID(), Job: &ledger.Job{
 		ID: id, Module: m.ID, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
-		Owner: by.owner(), Title: wanted.Title, Policy: wanted.Policy, Priority: wanted.Priority, Args: wanted.Args,
+		Owner: by.owner(), Title: wanted.Title, Policy: cmp.Or(wanted.Policy, a.usualPolicy()), Priority: wanted.Priority, Args: wanted.Args,
 	}}
 	if err := d.options(wanted); err != nil {
 		return nil, err
@@ -184,14 +184,20 @@ func (a *API) draft(ctx context.Context, by caller, id string, wanted NewJob) (*
 	return d, nil
 }
 
+// usualPolicy is the trust policy of jobs that name none: on a grid that is open
+// to its own machine only, all that compute are the submitter's own.
+func (a *API) usualPolicy() string {
+	if a.Open {
+		return "trusted"
+	}
+	return "adaptive"
+}
+
 // splits says whether the program makes its tasks itself.
 func (d *draft) splits() bool { return d.program.Manifest != nil && d.program.Has(contract.Split) }
 
 // options checks the small things and fills in what was left out.
 func (d *draft) options(wanted NewJob) (err error) {
-	if d.Policy == "" {
-		d.Policy = "trusted"
-	}
 	if _, err := program.ParsePolicy(d.Policy); err != nil {
 		return refuseField("/policy", err)
 	}

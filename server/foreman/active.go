@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -168,10 +167,10 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 }
 
 // seed gives what the chances of a job are drawn from: volunteers cannot know it.
-func (f *Foreman) seed(job string) uint64 {
+func (f *Foreman) seed(job string) [32]byte {
 	h := hmac.New(sha256.New, f.secret)
 	h.Write([]byte("chances of " + job))
-	return binary.LittleEndian.Uint64(h.Sum(nil))
+	return [32]byte(h.Sum(nil))
 }
 
 func (a *activeJob) step(e schedule.Event) []schedule.Effect {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -278,6 +279,18 @@ func (a *activeJob) storeFailures(ctx context.Context, tries []dispatch.Failing)
 	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".failures", bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]))
 }
 
+// believed are the voters of a record who are not in quarantine by now. Their
+// answer is right, but theirs is not the word that it rests on.
+func (f *Foreman) believed(r assemble.Record) []assemble.Voter {
+	left := slices.DeleteFunc(slices.Clone(r.Voters), func(v assemble.Voter) bool {
+		return f.Ledger.Reputation(v.ID).Standing == schedule.Quarantined
+	})
+	if len(left) == 0 && !r.Sure { // the job takes everybody's word
+		return r.Voters
+	}
+	return left
+}
+
 // storeRecords stores who computed what.
 func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
@@ -289,6 +302,7 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 		if err != nil {
 			return ledger.Chunks{}, err
 		}
+		r.Voters = a.foreman.believed(r)
 		data, err := cbor.Marshal(r)
 		if err == nil {
 			err = w.Add(data)

@@ -130,9 +130,10 @@ func New(c Config) *Job {
 	if c.Policy.Trust != Strict {
 		c.Policy.Quorum = 1
 	}
+	chances := rand.New(rand.NewChaCha8(c.Seed)) //nolint:gosec // nobody can guess what ChaCha8 draws from a secret seed
 	return &Job{
 		config: c, states: make([]uint8, c.Tasks), slots: make([]uint32, c.Tasks),
-		rand: rand.New(rand.NewPCG(c.Seed, uint64(c.Tasks))), doubt: newDoubt(c), established: c.Established,
+		rand: chances, doubt: newDoubt(c), established: c.Established,
 		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2, oldest: none, newest: none,
 	}
 }

@@ -53,7 +53,7 @@ type Config struct {
 	// TimeLimit is the longest that one task may compute.
 	TimeLimit Time
 	// Seed is what chances are drawn from. Volunteers must not know it.
-	Seed uint64
+	Seed [32]byte
 	// Established is how many volunteers of the grid are, and Caught how many
 	// of those that were turned out to be liars lately.
 	Established, Caught int

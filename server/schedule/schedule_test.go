@@ -147,11 +147,11 @@ func (s *stage) shares(t *testing.T, d *datadriven.TestData) string {
 
 func (s *stage) write(out *strings.Builder, f Effect) {
 	fmt.Fprint(out, effectNames[f.Kind])
-	switch f.Kind {
-	case Finish:
+	if f.Kind == Finish {
 		fmt.Fprintln(out)
 		return
-	case Conduct:
+	}
+	if f.Kind == Conduct {
 		fmt.Fprintf(out, " by=%s right=%d alone=%d failures=%d lied=%t\n", s.people[f.Volunteer], f.Did.Right, f.Did.Alone, f.Did.Failures, f.Did.Lied)
 		return
 	}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -37,7 +38,7 @@ type world struct {
 
 func newWorld(seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 1))
-	c := Config{Tasks: 1 + r.IntN(200), TimeLimit: 60 * Second, Seed: seed, Established: 20 * r.IntN(2), Referees: r.IntN(3)}
+	c := Config{Tasks: 1 + r.IntN(200), TimeLimit: 60 * Second, Seed: [32]byte(binary.LittleEndian.AppendUint64(make([]byte, 0, 32), seed)[:32]), Established: 20 * r.IntN(2), Referees: r.IntN(3)}
 	honest := 4 + r.IntN(4)
 	switch r.IntN(3) {
 	case 0:

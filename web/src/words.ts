@@ -69,7 +69,7 @@ export function percent(part: number, total: number): string {
 /** A trust policy, as the one who chose it would put it. */
 export function policy(text: string): string {
   if (text === 'trusted') return 'One answer is enough';
-  if (text === 'adaptive') return 'As many must agree as their records call for';
+  if (text === 'adaptive') return 'Established volunteers, checked now and then';
   const n = /^strict:(\d+)$/.exec(text)?.[1];
   return n ? `${n} volunteers must agree` : text;
 }

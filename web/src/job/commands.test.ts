@@ -52,7 +52,7 @@ it('writes commands for jobs with arguments and an input', () => {
     title: 'echo',
   };
   expect(asCommand(plain, 'abc', server)).toBe(
-    `potluck submit abc --server ${server} --arg -v --arg 'two words' --arg '' --input-of j1 --collect ndjson --priority 2 --title echo`,
+    `potluck submit abc --server ${server} --arg -v --arg 'two words' --arg '' --input-of j1 --collect ndjson --policy trusted --priority 2 --title echo`,
   );
   expect(bodyOf(asCurl(plain, 'abc', server))).toEqual({
     program: 'abc',
@@ -65,7 +65,7 @@ it('writes commands for jobs with arguments and an input', () => {
   });
   const range: Job = { ...plain, args: undefined, collect: 'concat', split: 'range:1:9', priority: 1 };
   expect(asCommand(range, 'abc', server)).toBe(
-    `potluck submit abc --server ${server} --split range:1:9 --title echo`,
+    `potluck submit abc --server ${server} --split range:1:9 --policy trusted --title echo`,
   );
   expect(bodyOf(asCurl(range, 'abc', server))).toMatchObject({ input: { split: 'range:1:9' } });
 });

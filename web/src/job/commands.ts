@@ -18,7 +18,7 @@ export function asCommand(job: Job, program: string, server: string): string {
   say('input-of', wanted.job);
   if (!wanted.job) say('split', wanted.split);
   say('collect', wanted.collect);
-  if (wanted.policy !== 'trusted') say('policy', wanted.policy);
+  say('policy', wanted.policy);
   if (wanted.priority !== 1) say('priority', String(wanted.priority));
   say('title', wanted.title);
   return words.join(' ');

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { Job, Module, Session } from '../api/client';
 import { loginLink, nameOf, nextOf, whyNotChange, whyNotRun, whyNotSubmit, whyNotUpload } from './may';
 
-const stranger: Session = { role: 'anonymous', open: false, anonymous: true };
-const shutOut: Session = { ...stranger, anonymous: false };
-const ada: Session = { role: 'submitter', open: false, anonymous: true, id: 'a1', name: 'Ada' };
-const admin: Session = { role: 'admin', open: false, anonymous: false, id: 'b2' };
-const here: Session = { role: 'admin', open: true, anonymous: true };
+const stranger: Session = { role: 'anonymous', open: false, anonymous: true, policy: 'adaptive' };
+const shutOut: Session = { ...stranger, anonymous: false, policy: 'adaptive' };
+const ada: Session = { role: 'submitter', open: false, anonymous: true, policy: 'adaptive', id: 'a1', name: 'Ada' };
+const admin: Session = { role: 'admin', open: false, anonymous: false, policy: 'adaptive', id: 'b2' };
+const here: Session = { role: 'admin', open: true, anonymous: true, policy: 'adaptive' };
 const job = (owner?: string) => ({ owner }) as Job;
 const module = (approved?: boolean) => ({ approved }) as Module;
 

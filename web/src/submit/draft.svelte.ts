@@ -37,6 +37,9 @@ export function targetOfModule(module: Module, fileName: string): Target {
 const largestText = 48 * 1024;
 
 /** A job that is being written. It survives a failed try. */
+/** How sure a result must be. */
+export type Trust = 'adaptive' | 'strict' | 'trusted';
+
 export class Draft {
   readonly target: Target;
   readonly fields: Field[];
@@ -50,7 +53,8 @@ export class Draft {
 
   values = $state<Values>({});
   title = $state('');
-  strict = $state(false);
+  /** The trust policy's kind; the grid's usual one if it is not chosen. */
+  trust = $state<'' | Trust>('');
   votes = $state('2');
   priority = $state('1');
   args = $state('');
@@ -89,8 +93,9 @@ export class Draft {
     this.splitter = splitterOf(wanted.split);
     // For a plain program it is the usual one, and listed as that.
     if (target.plain && this.splitter.by === 'lines') this.splitter.by = 'default';
-    const votes = Number(/^strict:(\d+)$/.exec(wanted.policy ?? '')?.[1] ?? 1);
-    if (votes > 1) [this.strict, this.votes] = [true, String(votes)];
+    const [kind, votes] = (wanted.policy ?? '').split(':');
+    if (kind === 'trusted' || kind === 'adaptive' || kind === 'strict') this.trust = kind;
+    if (votes) this.votes = votes;
     this.priority = String(wanted.priority ?? 1);
     this.title = wanted.title ?? '';
   }
@@ -120,8 +125,8 @@ export class Draft {
       : this.args.split('\n').filter((arg) => arg !== '');
   }
 
-  private get policy(): string {
-    return this.strict ? `strict:${this.votes.trim()}` : 'trusted';
+  private get policy(): string | undefined {
+    return this.trust === 'strict' ? `strict:${this.votes.trim()}` : this.trust || undefined;
   }
 
   fill(params?: Record<string, unknown>): void {
@@ -189,8 +194,8 @@ export class Draft {
     const { errors: params } = encodeAll(this.fields, this.values);
     for (const [name, error] of Object.entries(params)) errors[`params-${name}`] = error;
     if (this.takesInput) Object.assign(errors, this.checkInput());
-    if (this.strict && !/^([2-9]|1\d)$/.test(this.votes.trim()))
-      errors.votes = 'A whole number from 2 to 19.';
+    if (this.trust === 'strict' && !/^([2-9]|1[0-5])$/.test(this.votes.trim()))
+      errors.votes = 'A whole number from 2 to 15.';
     const priority = Number(this.priority);
     if (!(priority >= 0.01 && priority <= 100)) errors.priority = 'A number from 0.01 to 100.';
     return errors;
@@ -214,7 +219,7 @@ export class Draft {
     if (this.takesInput) job.input = await this.inputOf();
     if (this.argList.length) job.args = this.argList;
     if (this.collect) job.collect = this.collect;
-    job.policy = this.policy;
+    if (this.policy) job.policy = this.policy;
     if (Number(this.priority) !== 1) job.priority = Number(this.priority);
     const rest = JSON.stringify(job);
     return this.fields.length ? `${rest.slice(0, -1)},"params":${this.params ?? '{}'}}` : rest;

@@ -101,6 +101,6 @@ describe('Draft', () => {
 
   it('opens on a range if that is what it was', () => {
     expect(new Draft(plain, { split: 'range:1:9' })).toMatchObject({ input: 'range' });
-    expect(new Draft(plain).wanted).toEqual({ policy: 'trusted', priority: 1 });
+    expect(new Draft(plain).wanted).toEqual({ priority: 1 });
   });
 });

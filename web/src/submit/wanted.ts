@@ -43,7 +43,7 @@ export function toQuery(program: string, wanted: Wanted): URLSearchParams {
   if (wanted.collect) query.set('collect', wanted.collect);
   if (wanted.split) query.set('split', wanted.split);
   if (wanted.job) query.set('job', wanted.job);
-  if (wanted.policy && wanted.policy !== 'trusted') query.set('policy', wanted.policy);
+  if (wanted.policy) query.set('policy', wanted.policy);
   if (wanted.priority !== undefined && wanted.priority !== 1) query.set('priority', String(wanted.priority));
   if (wanted.title) query.set('title', wanted.title);
   return query;
