@@ -262,7 +262,7 @@ func TestExternalStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.Start()
-	defer store.Shutdown()
+	t.Cleanup(func() { store.Shutdown(); store.WaitForShutdown() }) // after the servers, which would wait for it
 	if !store.ReadyForConnections(patience) {
 		t.Fatal("the store does not come up")
 	}
