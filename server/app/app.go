@@ -25,6 +25,7 @@ import (
 	"potluck/server/api"
 	"potluck/server/foreman"
 	"potluck/server/gateway"
+	"potluck/server/guard"
 	"potluck/server/ledger"
 	"potluck/server/library"
 	"potluck/tasks"
@@ -45,6 +46,7 @@ type Config struct {
 	Executors     int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
 	MaxJobs       int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
 	MaxPerAddress int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
+	Origins       []string      `help:"Origins of other sites whose pages may use this grid, like https://grid.example." name:"origin" env:"POTLUCK_ORIGIN"`
 	BehindProxy   bool          `help:"Take addresses from X-Forwarded-For: only behind a proxy that sets it." env:"POTLUCK_BEHIND_PROXY"`
 	LogLevel      slog.Level    `help:"What to log: debug, info, warn or error." default:"info" env:"POTLUCK_LOG_LEVEL"`
 }
@@ -60,6 +62,11 @@ func (c *Config) Validate() error {
 		return errors.New("--task-memory is from 1 MiB to just under 4 GiB")
 	case c.MaxJobs < 1 || c.MaxPerAddress < 1:
 		return errors.New("--max-jobs and --max-per-address are at least 1")
+	}
+	for _, origin := range c.Origins {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			return fmt.Errorf("--origin is like https://grid.example: %w", err)
+		}
 	}
 	return nil
 }
@@ -85,7 +92,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{log: log, served: make(chan error, 1)}
+	a := &App{log: guard.Veil(log), served: make(chan error, 1)}
 	if err := a.start(ctx, c); err != nil {
 		a.Close(ctx)
 		return nil, err
