@@ -56,8 +56,10 @@ trust: ## attack the scheduler with simulated saboteurs, beside models of what o
 
 .PHONY: fuzz
 fuzz: ## fuzz each parser for a minute
-	@for target in contract:FuzzRecords contract:FuzzManifest wire:FuzzFromWorker wire:FuzzToWorker sandbox:FuzzPublish; do \
-		echo "$$target"; go test "./$${target%:*}" -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime 1m; \
+	@for package in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m; \
+		done; \
 	done
 
 .PHONY: lint

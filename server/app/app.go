@@ -24,6 +24,7 @@ import (
 	"potluck/server/api"
 	"potluck/server/foreman"
 	"potluck/server/gateway"
+	"potluck/server/guard"
 	"potluck/server/ledger"
 	"potluck/server/library"
 	"potluck/tasks"
@@ -49,6 +50,7 @@ type Config struct {
 	OnePerNetwork  bool          `help:"Count volunteers of one network (IPv4 /24, IPv6 /48) as one voter." env:"POTLUCK_ONE_PER_NETWORK"`
 	MaxJobs        int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
 	MaxPerAddress  int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
+	Origins        []string      `help:"Origins of other sites whose pages may use this grid, like https://grid.example." name:"origin" env:"POTLUCK_ORIGIN"`
 	BehindProxy    bool          `help:"Take addresses from X-Forwarded-For: only behind a proxy that sets it." env:"POTLUCK_BEHIND_PROXY"`
 	LogLevel       slog.Level    `help:"What to log: debug, info, warn or error." default:"info" env:"POTLUCK_LOG_LEVEL"`
 }
@@ -68,6 +70,11 @@ func (c *Config) Validate() error {
 		return errors.New("--max-jobs and --max-per-address are at least 1")
 	case c.SubmitterJobs < 1 || c.SubmitterBytes < 1:
 		return errors.New("--submitter-jobs and --submitter-bytes are at least 1")
+	}
+	for _, origin := range c.Origins {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			return fmt.Errorf("--origin is like https://grid.example: %w", err)
+		}
 	}
 	return nil
 }
@@ -93,7 +100,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*App, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	a := &App{log: log, served: make(chan error, 1)}
+	a := &App{log: guard.Veil(log), served: make(chan error, 1)}
 	if err := a.start(ctx, c); err != nil {
 		a.Close(ctx)
 		return nil, err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -9,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"potluck/server/api"
+	"potluck/server/guard"
 	"potluck/web"
+	"potluck/wire"
 )
 
 // routes lays out everything that the server answers over HTTP.
@@ -19,7 +22,7 @@ func (a *App) routes(e *echo.Echo, c Config, metrics *prometheus.Registry) {
 	if c.BehindProxy {
 		e.IPExtractor = echo.ExtractIPFromXFFHeader()
 	}
-	e.Use(middleware.RequestID(), middleware.Recover(), securityHeaders, sameOrigin())
+	e.Use(middleware.RequestID(), middleware.Recover(), guard.Slow(guard.Usual), securityHeaders, sameOrigin(c.Origins), expensive())
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", func(c echo.Context) error {
 		if err := a.ledger.Healthy(c.Request().Context()); err != nil {
@@ -51,13 +54,47 @@ func securityHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// sameOrigin refuses what another site's page makes a browser send.
-func sameOrigin() echo.MiddlewareFunc {
+// sameOrigin refuses what another site's page makes a browser send: whatever
+// changes something, and workers' sockets.
+func sameOrigin(others []string) echo.MiddlewareFunc {
 	protection := http.NewCrossOriginProtection()
+	for _, origin := range others {
+		_ = protection.AddTrustedOrigin(origin) // Validate has tried
+	}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if err := protection.Check(c.Request()); err != nil {
+			r := c.Request()
+			if r.URL.Path == wire.SocketPath { // a GET that is worth as much as a POST
+				r = &http.Request{Method: http.MethodPost, Host: r.Host, Header: r.Header, URL: r.URL}
+			}
+			if err := protection.Check(r); err != nil {
 				return echo.NewHTTPError(http.StatusForbidden, "requests that change something may only come from this site's own pages")
+			}
+			return next(c)
+		}
+	}
+}
+
+// How many of the requests that take much of the server are served at a time,
+// in all and of one address, and how long others wait for their turn.
+const (
+	expensiveAll  = 16
+	expensiveEach = 8
+	expensiveWait = 10 * time.Second
+)
+
+// expensive bounds the requests that run programs or hold much in memory.
+func expensive() echo.MiddlewareFunc {
+	submit := &guard.Door{All: expensiveAll, Each: expensiveEach, Wait: expensiveWait}
+	transfer := &guard.Door{All: expensiveAll, Each: expensiveEach, Wait: expensiveWait}
+	doors := map[string]*guard.Door{
+		"POST /api/v1/modules": submit, "POST /api/v1/jobs": submit, "POST /api/v1/jobs/preview": submit, "POST /api/v1/inputs": submit,
+		"GET /api/v1/modules/:id": transfer, "GET /api/v1/work/:job/inputs/:task": transfer, "PUT /api/v1/work/:job/outputs/:hash": transfer,
+	}
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if door := doors[c.Request().Method+" "+c.Path()]; door != nil {
+				return door.Limit(next)(c)
 			}
 			return next(c)
 		}

@@ -28,6 +28,9 @@ func (s *session) lendAll(ctx context.Context) error {
 	var again <-chan time.Time // to ask once more where nobody answered
 	idle := false
 	for {
+		if err := s.backlog.room(ctx); err != nil {
+			return err
+		}
 		room := int(s.credit.Load() - s.sent.Load())
 		if room <= 0 {
 			select {
@@ -137,6 +140,7 @@ func (s *session) takeResults(ctx context.Context, results []wire.Result) {
 	type report struct {
 		leases  [][]byte
 		answers []dispatch.Answer
+		size    int
 	}
 	byJob := map[string]*report{}
 	for _, r := range results {
@@ -153,9 +157,14 @@ func (s *session) takeResults(ctx context.Context, results []wire.Result) {
 		p := byJob[l.job]
 		p.leases = append(p.leases, r.Lease)
 		p.answers = append(p.answers, s.answer(l, r))
+		p.size += r.Size()
 	}
 	for job, p := range byJob {
-		go s.report(ctx, job, p.leases, p.answers)
+		s.backlog.add(p.size)
+		go func() {
+			defer s.backlog.add(-p.size)
+			s.report(ctx, job, p.leases, p.answers)
+		}()
 	}
 }
 

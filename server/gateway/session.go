@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"potluck/server/dispatch"
+	"potluck/server/guard"
 	"potluck/server/schedule"
 	"potluck/wire"
 )
@@ -21,7 +22,9 @@ import (
 const (
 	helloTime = 10 * time.Second // until a connection has said who it is
 	pingEvery = 30 * time.Second
-	deadAfter = 60 * time.Second // without an answer to a ping
+	// deadAfter is how long a ping may go without an answer: with the time
+	// before the ping a worker is dead 90 s after its last one that was answered.
+	deadAfter = 60 * time.Second
 	drainTime = 10 * time.Second // for a worker to go when told to
 	maxSlots  = 1024
 	maxName   = 40 // characters
@@ -39,11 +42,12 @@ type session struct {
 	since   time.Time
 	slots   atomic.Int32 // as last told
 
-	out    outbox
-	credit atomic.Uint64 // leases that the worker is ready to have got in all
-	more   chan struct{} // the credit grew
-	caught chan string   // the volunteer is in quarantine, and why
-	sent   atomic.Uint64
+	out     outbox
+	backlog backlog
+	credit  atomic.Uint64 // leases that the worker is ready to have got in all
+	more    chan struct{} // the credit grew
+	caught  chan string   // the volunteer is in quarantine, and why
+	sent    atomic.Uint64
 
 	mu   sync.Mutex
 	jobs map[string]bool // those that it has, or had, leases of
@@ -51,15 +55,15 @@ type session struct {
 
 var sessions atomic.Uint64
 
-// serveSocket serves one worker until it goes. Browsers may only come from our
-// own pages: coder/websocket compares the Origin with the Host.
+// serveSocket serves one worker until it goes. That browsers only come from our
+// own pages, or others that were named, is seen to before.
 func (g *Gateway) serveSocket(c echo.Context) error {
-	address := c.RealIP()
+	address := guard.Address(c.RealIP())
 	if err := g.admit(address); err != nil {
 		return err
 	}
 	defer g.release(address)
-	conn, err := websocket.Accept(c.Response(), c.Request(), nil)
+	conn, err := websocket.Accept(c.Response(), c.Request(), &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return nil //nolint:nilerr // Accept has answered
 	}
@@ -187,6 +191,9 @@ func (s *session) read(ctx context.Context, m *wire.FromWorker) error {
 
 func (s *session) readAll(ctx context.Context) error {
 	for {
+		if err := s.backlog.room(ctx); err != nil {
+			return err
+		}
 		var m wire.FromWorker
 		if err := s.read(ctx, &m); err != nil {
 			if errors.Is(err, wire.ErrMessage) {
