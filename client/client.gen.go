@@ -158,6 +158,15 @@ func (e VoterState) Valid() bool {
 	}
 }
 
+// Bytes Some bytes by their hash.
+type Bytes struct {
+	// Bytes How many.
+	Bytes int `json:"bytes"`
+
+	// Hash SHA-256, in hexadecimal.
+	Hash string `json:"hash"`
+}
+
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
 
@@ -416,6 +425,58 @@ type Program struct {
 	Title      string `json:"title"`
 }
 
+// Receipt Everything that the output of a task follows from, and who computed it.
+type Receipt struct {
+	Accepted time.Time `json:"accepted,omitempty,omitzero"`
+
+	// Args Arguments after argv[0]; the stage is the first.
+	Args []string `json:"args"`
+
+	// Dissents Results that were not the accepted one.
+	Dissents int `json:"dissents"`
+
+	// Input Some bytes by their hash.
+	Input Bytes  `json:"input"`
+	Job   string `json:"job"`
+
+	// Lent First time.
+	Lent time.Time `json:"lent,omitempty,omitzero"`
+
+	// Module SHA-256 of the module as published: GET /modules/{id}.
+	Module string `json:"module"`
+
+	// Output Some bytes by their hash.
+	Output Bytes `json:"output"`
+
+	// OutputLimit Bytes that it may write.
+	OutputLimit int `json:"output_limit"`
+
+	// Policy The trust policy of the job.
+	Policy string `json:"policy"`
+
+	// Provisional The job has not ended: the result may still be taken back.
+	Provisional bool `json:"provisional"`
+
+	// Refereed A trusted runner or the server itself computed it too.
+	Refereed bool `json:"refereed"`
+
+	// Seconds Of computing that the task may take.
+	Seconds float64 `json:"seconds"`
+
+	// Seed Of the task's random numbers
+	Seed string `json:"seed"`
+
+	// SeedRule How the seed follows from the rest.
+	SeedRule string `json:"seed_rule"`
+	Task     int    `json:"task"`
+
+	// Tries Volunteers that it was lent to.
+	Tries int `json:"tries"`
+
+	// Volunteers Those whose results were counted.
+	Volunteers []Voter `json:"volunteers"`
+}
+
 // Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
 type Role string
 
@@ -476,6 +537,9 @@ type Task struct {
 
 	// Lent First time.
 	Lent time.Time `json:"lent,omitempty,omitzero"`
+
+	// Refereed A trusted runner or the server itself computed it too.
+	Refereed bool `json:"refereed,omitempty,omitzero"`
 
 	// State `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
 	State TaskState `json:"state"`
@@ -586,6 +650,9 @@ type JobID = string
 
 // ModuleID defines model for ModuleID.
 type ModuleID = string
+
+// TaskNumber defines model for TaskNumber.
+type TaskNumber = int
 
 // WatchParams defines parameters for Watch.
 type WatchParams struct {
@@ -855,6 +922,19 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /jobs/{id}/tasks (the `ListTasks` operationId).
 	ListTasks(ctx context.Context, id JobID, params *ListTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTaskInput The input of a task, as it is on stdin. Its ETag is its SHA-256.
+	//
+	// Corresponds with GET /jobs/{id}/tasks/{task}/input (the `GetTaskInput` operationId).
+	GetTaskInput(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReceipt What it takes to compute a task again and to compare.
+	//
+	// 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
+	// their hashes, computes the task and compares the bytes.
+	//
+	// Corresponds with GET /jobs/{id}/tasks/{task}/receipt (the `GetReceipt` operationId).
+	GetReceipt(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTiles The state of all tasks at a glance.
 	//
@@ -1256,6 +1336,39 @@ func (c *Client) GetResult(ctx context.Context, id JobID, params *GetResultParam
 // Corresponds with GET /jobs/{id}/tasks (the `ListTasks` operationId).
 func (c *Client) ListTasks(ctx context.Context, id JobID, params *ListTasksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTasksRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTaskInput The input of a task, as it is on stdin. Its ETag is its SHA-256.
+//
+// Corresponds with GET /jobs/{id}/tasks/{task}/input (the `GetTaskInput` operationId).
+func (c *Client) GetTaskInput(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTaskInputRequest(c.Server, id, task)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReceipt What it takes to compute a task again and to compare.
+//
+// 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
+// their hashes, computes the task and compares the bytes.
+//
+// Corresponds with GET /jobs/{id}/tasks/{task}/receipt (the `GetReceipt` operationId).
+func (c *Client) GetReceipt(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReceiptRequest(c.Server, id, task)
 	if err != nil {
 		return nil, err
 	}
@@ -2198,6 +2311,88 @@ func NewListTasksRequest(server string, id JobID, params *ListTasksParams) (*htt
 	return req, nil
 }
 
+// NewGetTaskInputRequest constructs an http.Request for the GetTaskInput method
+func NewGetTaskInputRequest(server string, id JobID, task TaskNumber) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "task", task, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/tasks/%s/input", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReceiptRequest constructs an http.Request for the GetReceipt method
+func NewGetReceiptRequest(server string, id JobID, task TaskNumber) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "task", task, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/tasks/%s/receipt", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetTilesRequest constructs an http.Request for the GetTiles method
 func NewGetTilesRequest(server string, id JobID, params *GetTilesParams) (*http.Request, error) {
 	var err error
@@ -2900,6 +3095,23 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /jobs/{id}/tasks (the `ListTasks` operationId).
 	ListTasksWithResponse(ctx context.Context, id JobID, params *ListTasksParams, reqEditors ...RequestEditorFn) (*ListTasksResponse, error)
+
+	// GetTaskInputWithResponse The input of a task, as it is on stdin. Its ETag is its SHA-256.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{id}/tasks/{task}/input (the `GetTaskInput` operationId).
+	GetTaskInputWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetTaskInputResponse, error)
+
+	// GetReceiptWithResponse What it takes to compute a task again and to compare.
+	//
+	// 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
+	// their hashes, computes the task and compares the bytes.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{id}/tasks/{task}/receipt (the `GetReceipt` operationId).
+	GetReceiptWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
 	// GetTilesWithResponse The state of all tasks at a glance.
 	//
@@ -3742,6 +3954,95 @@ func (r ListTasksResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListTasksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTaskInputResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTaskInputResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTaskInputResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTaskInputResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTaskInputResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTaskInputResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReceiptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Receipt
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReceiptResponse) GetJSON200() *Receipt {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReceiptResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReceiptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReceiptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReceiptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReceiptResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4678,6 +4979,35 @@ func (c *ClientWithResponses) ListTasksWithResponse(ctx context.Context, id JobI
 	return ParseListTasksResponse(rsp)
 }
 
+// GetTaskInputWithResponse The input of a task, as it is on stdin. Its ETag is its SHA-256.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{id}/tasks/{task}/input (the `GetTaskInput` operationId).
+func (c *ClientWithResponses) GetTaskInputWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetTaskInputResponse, error) {
+	rsp, err := c.GetTaskInput(ctx, id, task, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTaskInputResponse(rsp)
+}
+
+// GetReceiptWithResponse What it takes to compute a task again and to compare.
+//
+// 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
+// their hashes, computes the task and compares the bytes.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{id}/tasks/{task}/receipt (the `GetReceipt` operationId).
+func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error) {
+	rsp, err := c.GetReceipt(ctx, id, task, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReceiptResponse(rsp)
+}
+
 // GetTilesWithResponse The state of all tasks at a glance.
 //
 // Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
@@ -5395,6 +5725,65 @@ func ParseListTasksResponse(rsp *http.Response) (*ListTasksResponse, error) {
 
 	case rsp.StatusCode == 200:
 		// Content-type (text/csv) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTaskInputResponse parses an HTTP response from a GetTaskInputWithResponse call
+func ParseGetTaskInputResponse(rsp *http.Response) (*GetTaskInputResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTaskInputResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReceiptResponse parses an HTTP response from a GetReceiptWithResponse call
+func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReceiptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Receipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
 
 	}
 

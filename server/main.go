@@ -3,7 +3,8 @@
 // stderr is for people.
 //
 // Exit status: 0 all went well, 1 an error, 2 wrong usage, 3 the job failed,
-// 4 the job was cancelled, 130 interrupted.
+// 4 the job was cancelled, 5 a result that was verified is not what the program
+// gives here, 130 interrupted.
 package main
 
 import (
@@ -34,6 +35,7 @@ type cli struct {
 	Resume   resumeCommand   `cmd:"" help:"Resume a paused job."`
 	Retry    retryCommand    `cmd:"" help:"Set a failed job running again."`
 	Delete   deleteCommand   `cmd:"" help:"Delete a job that has ended, and its result."`
+	Verify   verifyCommand   `cmd:"" help:"Compute results again, and say whether the bytes agree."`
 	Programs programsCommand `cmd:"" help:"List the programs that come with a grid."`
 
 	Token     tokenCommand     `cmd:"" help:"Make, list and revoke tokens."`
@@ -48,6 +50,7 @@ const (
 	exitUsage       = 2
 	exitFailed      = 3
 	exitCancelled   = 4
+	exitDisagrees   = 5
 	exitInterrupted = 130
 )
 

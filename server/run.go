@@ -30,16 +30,9 @@ func (r *runCommand) Run(ctx context.Context) error {
 	if input != nil {
 		defer input.Close() //nolint:errcheck // only read
 	}
-	if r.Cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			base = os.TempDir()
-		}
-		r.Cache = filepath.Join(base, "potluck")
-	}
 	local := app.LocalJob{
 		Program: r.Program, Params: params, Args: r.Arg, Split: r.Split,
-		Collect: r.Collect, Slots: r.Slots, Cache: r.Cache,
+		Collect: r.Collect, Slots: r.Slots, Cache: cacheFolder(r.Cache),
 	}
 	if input != nil {
 		local.Input = input
@@ -55,4 +48,17 @@ func (r *runCommand) Run(ctx context.Context) error {
 		return err
 	}
 	return save(r.Output, &result)
+}
+
+// cacheFolder is where machine code is kept: as chosen, or in the system's
+// place for such things.
+func cacheFolder(chosen string) string {
+	if chosen != "" {
+		return chosen
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = os.TempDir()
+	}
+	return filepath.Join(base, "potluck")
 }

@@ -154,6 +154,15 @@ func (e VoterState) Valid() bool {
 	}
 }
 
+// Bytes Some bytes by their hash.
+type Bytes struct {
+	// Bytes How many.
+	Bytes int `json:"bytes"`
+
+	// Hash SHA-256, in hexadecimal.
+	Hash string `json:"hash"`
+}
+
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
 
@@ -412,6 +421,58 @@ type Program struct {
 	Title      string `json:"title"`
 }
 
+// Receipt Everything that the output of a task follows from, and who computed it.
+type Receipt struct {
+	Accepted time.Time `json:"accepted,omitempty,omitzero"`
+
+	// Args Arguments after argv[0]; the stage is the first.
+	Args []string `json:"args"`
+
+	// Dissents Results that were not the accepted one.
+	Dissents int `json:"dissents"`
+
+	// Input Some bytes by their hash.
+	Input Bytes  `json:"input"`
+	Job   string `json:"job"`
+
+	// Lent First time.
+	Lent time.Time `json:"lent,omitempty,omitzero"`
+
+	// Module SHA-256 of the module as published: GET /modules/{id}.
+	Module string `json:"module"`
+
+	// Output Some bytes by their hash.
+	Output Bytes `json:"output"`
+
+	// OutputLimit Bytes that it may write.
+	OutputLimit int `json:"output_limit"`
+
+	// Policy The trust policy of the job.
+	Policy string `json:"policy"`
+
+	// Provisional The job has not ended: the result may still be taken back.
+	Provisional bool `json:"provisional"`
+
+	// Refereed A trusted runner or the server itself computed it too.
+	Refereed bool `json:"refereed"`
+
+	// Seconds Of computing that the task may take.
+	Seconds float64 `json:"seconds"`
+
+	// Seed Of the task's random numbers
+	Seed string `json:"seed"`
+
+	// SeedRule How the seed follows from the rest.
+	SeedRule string `json:"seed_rule"`
+	Task     int    `json:"task"`
+
+	// Tries Volunteers that it was lent to.
+	Tries int `json:"tries"`
+
+	// Volunteers Those whose results were counted.
+	Volunteers []Voter `json:"volunteers"`
+}
+
 // Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
 type Role string
 
@@ -472,6 +533,9 @@ type Task struct {
 
 	// Lent First time.
 	Lent time.Time `json:"lent,omitempty,omitzero"`
+
+	// Refereed A trusted runner or the server itself computed it too.
+	Refereed bool `json:"refereed,omitempty,omitzero"`
 
 	// State `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
 	State TaskState `json:"state"`
@@ -582,6 +646,9 @@ type JobID = string
 
 // ModuleID defines model for ModuleID.
 type ModuleID = string
+
+// TaskNumber defines model for TaskNumber.
+type TaskNumber = int
 
 // WatchParams defines parameters for Watch.
 type WatchParams struct {
@@ -697,6 +764,12 @@ type ServerInterface interface {
 	// ListTasks Who computed what.
 	// (GET /jobs/{id}/tasks)
 	ListTasks(ctx echo.Context, id JobID, params ListTasksParams) error
+	// GetTaskInput The input of a task, as it is on stdin. Its ETag is its SHA-256.
+	// (GET /jobs/{id}/tasks/{task}/input)
+	GetTaskInput(ctx echo.Context, id JobID, task TaskNumber) error
+	// GetReceipt What it takes to compute a task again and to compare.
+	// (GET /jobs/{id}/tasks/{task}/receipt)
+	GetReceipt(ctx echo.Context, id JobID, task TaskNumber) error
 	// GetTiles The state of all tasks at a glance.
 	// (GET /jobs/{id}/tiles)
 	GetTiles(ctx echo.Context, id JobID, params GetTilesParams) error
@@ -1044,6 +1117,54 @@ func (w *ServerInterfaceWrapper) ListTasks(ctx echo.Context) error {
 	return err
 }
 
+// GetTaskInput converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTaskInput(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "task" -------------
+	var task TaskNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task", ctx.Param("task"), &task, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTaskInput(ctx, id, task)
+	return err
+}
+
+// GetReceipt converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "task" -------------
+	var task TaskNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task", ctx.Param("task"), &task, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReceipt(ctx, id, task)
+	return err
+}
+
 // GetTiles converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTiles(ctx echo.Context) error {
 	var err error
@@ -1306,6 +1427,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/jobs/:id", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
 	router.POST(options.BaseURL+"/jobs/:id/:action", wrapper.ChangeJob, options.OperationMiddlewares["changeJob"]...)
 	router.GET(options.BaseURL+"/jobs/:id/tasks", wrapper.ListTasks, options.OperationMiddlewares["listTasks"]...)
+	router.GET(options.BaseURL+"/jobs/:id/tasks/:task/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
+	router.GET(options.BaseURL+"/jobs/:id/tasks/:task/input", wrapper.GetTaskInput, options.OperationMiddlewares["getTaskInput"]...)
 	router.GET(options.BaseURL+"/jobs/:id/tiles", wrapper.GetTiles, options.OperationMiddlewares["getTiles"]...)
 	router.GET(options.BaseURL+"/jobs/:id/result", wrapper.GetResult, options.OperationMiddlewares["getResult"]...)
 	router.GET(options.BaseURL+"/jobs/:id/events", wrapper.WatchJob, options.OperationMiddlewares["watchJob"]...)

@@ -294,7 +294,7 @@ func (a *API) storedRecords(ctx context.Context, j *ledger.Job, from, n int) ([]
 func viewTask(r assemble.Record) Task {
 	t := Task{
 		Task: r.Task, State: TaskStateDone, Lent: at(r.Lent), Accepted: at(r.Accepted),
-		Tries: max(r.Tries, len(r.Voters)), Dissents: r.Dissents,
+		Tries: max(r.Tries, len(r.Voters)), Dissents: r.Dissents, Refereed: r.Sure,
 		Bytes: r.Bytes, Hash: hex.EncodeToString(r.Hash), Volunteers: []Voter{},
 	}
 	for _, v := range r.Voters {

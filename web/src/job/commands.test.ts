@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Job } from '../api/client';
-import { asCommand, asCurl, fileName, quote } from './commands';
+import { asCommand, asCurl, verifyCommand, fileName, quote } from './commands';
 
 const job = {
   id: 'j1',
@@ -68,6 +68,10 @@ it('writes commands for jobs with arguments and an input', () => {
     `potluck submit abc --server ${server} --split range:1:9 --policy trusted --title echo`,
   );
   expect(bodyOf(asCurl(range, 'abc', server))).toMatchObject({ input: { split: 'range:1:9' } });
+});
+
+it('writes the command that verifies', () => {
+  expect(verifyCommand(job, server)).toBe(`potluck verify --server ${server} --job ${job.id} --sample 20`);
 });
 
 it('names downloads', () => {

@@ -24,6 +24,11 @@ export function asCommand(job: Job, program: string, server: string): string {
   return words.join(' ');
 }
 
+/** Computes some of a job's tasks again, to compare the bytes. */
+export function verifyCommand(job: Job, server: string): string {
+  return `potluck verify --server ${quote(server)} --job ${quote(job.id)} --sample 20`;
+}
+
 /** The same with curl, for one who has a token where `known`. */
 export function asCurl(job: Job, program: string, server: string, known = false): string {
   const { params, args, collect, split, job: other, policy, priority, title } = wantedOf(job);

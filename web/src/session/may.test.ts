@@ -4,7 +4,14 @@ import { loginLink, nameOf, nextOf, whyNotChange, whyNotRun, whyNotSubmit, whyNo
 
 const stranger: Session = { role: 'anonymous', open: false, anonymous: true, policy: 'adaptive' };
 const shutOut: Session = { ...stranger, anonymous: false, policy: 'adaptive' };
-const ada: Session = { role: 'submitter', open: false, anonymous: true, policy: 'adaptive', id: 'a1', name: 'Ada' };
+const ada: Session = {
+  role: 'submitter',
+  open: false,
+  anonymous: true,
+  policy: 'adaptive',
+  id: 'a1',
+  name: 'Ada',
+};
 const admin: Session = { role: 'admin', open: false, anonymous: false, policy: 'adaptive', id: 'b2' };
 const here: Session = { role: 'admin', open: true, anonymous: true, policy: 'adaptive' };
 const job = (owner?: string) => ({ owner }) as Job;

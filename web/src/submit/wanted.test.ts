@@ -44,7 +44,9 @@ describe('links', () => {
   });
 
   it('leave out what is usual', () => {
-    expect(cloneLink({ ...job, title: '' })).toBe('/submit?program=abc&params=%7B%22n%22%3A8%7D&policy=trusted');
+    expect(cloneLink({ ...job, title: '' })).toBe(
+      '/submit?program=abc&params=%7B%22n%22%3A8%7D&policy=trusted',
+    );
   });
 
   it('may be damaged', () => {
