@@ -181,11 +181,18 @@ func (f *Foreman) work(a *activeJob, j *ledger.Job) {
 	defer cancel()
 	f.Ledger.Disown(background, a.own)
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	delete(f.active, j.ID)
 	f.metrics.active.Set(float64(len(f.active)))
-	if current, err := f.Ledger.Job(j.ID); err == nil && !current.State.Final() {
-		f.changed[j.ID] = current // the next tick tries again
+	f.mu.Unlock() // the ledger holds its own lock when it calls note: never ask it while holding ours
+	f.Ledger.Look(j.ID, f.keep)
+}
+
+// keep has the next tick try a job again that was let go.
+func (f *Foreman) keep(j *ledger.Job) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.active[j.ID] == nil && !j.State.Final() {
+		f.changed[j.ID] = j
 	}
 }
 

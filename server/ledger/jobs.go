@@ -150,6 +150,16 @@ func (l *Ledger) Watch(f func(*Job)) {
 	}
 }
 
+// Look calls f with a job as it is, if it is known, in one order with what
+// watchers hear. f must neither block nor change the job.
+func (l *Ledger) Look(id string, f func(*Job)) {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	if j := l.table.jobs[id]; j != nil {
+		f(j)
+	}
+}
+
 // Job gives the record of a job, or ErrNotFound. It must not be changed.
 func (l *Ledger) Job(id string) (*Job, error) {
 	l.table.mu.Lock()
