@@ -20,6 +20,10 @@ const about: Record<string, [title: string, summary: string]> = {
     'Running a grid',
     'Flags, limits, backups, a reverse proxy, headless runners, the command line',
   ],
+  security: [
+    'Security and trust',
+    'Who can do what to whom, whose word counts, what is promised and what is not',
+  ],
   rationale: ['Why it is built this way', 'One paragraph for each decision, with what was rejected'],
 };
 
