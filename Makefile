@@ -16,7 +16,7 @@ LINT      = $$(go tool -n -modfile=scripts/lint.mod golangci-lint)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: build
 build: programs web ## build bin/potluck and bin/potluck-worker, both static
@@ -33,6 +33,10 @@ web: web/dist/index.html ## build the pages and the browser's worker, to be embe
 .PHONY: demo
 demo: build ## run the main job end to end on a grid of its own, and show it
 	go run ./scripts/demo
+
+.PHONY: demo-sabotage
+demo-sabotage: build ## run liars against a real server, and show what becomes of them
+	go run ./scripts/sabotage
 
 .PHONY: picture
 picture: build ## take the picture that the README opens with

@@ -98,7 +98,7 @@ func (g *Grid) As(token string) (err error) {
 // Serve starts the server, again if it was killed, and waits until it is ready.
 func (g *Grid) Serve() error {
 	args := append([]string{"serve", "--addr", g.addr, "--data", g.Data}, g.args...)
-	p, ready, err := g.start("potluck", args)
+	p, ready, err := g.start(filepath.Join(g.bin, "potluck"), args)
 	if err != nil {
 		return err
 	}
@@ -114,15 +114,20 @@ func (g *Grid) Serve() error {
 
 // Worker starts a runner.
 func (g *Grid) Worker(args ...string) (*Process, error) {
-	p, out, err := g.start("potluck-worker", append([]string{"--server", g.URL}, args...))
+	return g.Run(filepath.Join(g.bin, "potluck-worker"), append([]string{"--server", g.URL}, args...)...)
+}
+
+// Run starts any binary beside the server.
+func (g *Grid) Run(binary string, args ...string) (*Process, error) {
+	p, out, err := g.start(binary, args)
 	if err == nil {
 		go io.Copy(p.Log, out) //nolint:errcheck // it ends with the process
 	}
 	return p, err
 }
 
-func (g *Grid) start(name string, args []string) (*Process, io.Reader, error) {
-	p := &Process{Cmd: exec.Command(filepath.Join(g.bin, name), args...), Log: &Log{}, done: make(chan struct{})} //nolint:gosec,noctx // our own binaries
+func (g *Grid) start(binary string, args []string) (*Process, io.Reader, error) {
+	p := &Process{Cmd: exec.Command(binary, args...), Log: &Log{}, done: make(chan struct{})} //nolint:gosec,noctx // our own binaries
 	p.Stderr = p.Log
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -132,7 +137,7 @@ func (g *Grid) start(name string, args []string) (*Process, io.Reader, error) {
 	err = p.Start()
 	_ = w.Close()
 	if err != nil {
-		return nil, nil, fmt.Errorf("start %s (make build makes it): %w", name, err)
+		return nil, nil, fmt.Errorf("start %s (make build makes it): %w", binary, err)
 	}
 	go func() {
 		_ = p.Wait() // its state says how it ended
