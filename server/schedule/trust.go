@@ -174,7 +174,11 @@ const patience = 5 * Second
 // else's who does not come. Under Strict that is waited for, unless there are
 // none but newcomers who could give it.
 func (j *Job) stuck() *openTask {
-	if j.queue.live == 0 || j.now-j.served < patience+2*j.mean {
+	wait := patience + 2*j.mean
+	if j.accepted == j.config.Tasks { // all wait for these
+		wait = j.mean
+	}
+	if j.queue.live == 0 || j.now-j.served < wait {
 		return nil
 	}
 	at := j.queue.base
