@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
@@ -40,10 +42,10 @@ type Assembly struct {
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 	turn   chan struct{} // bounds the reducing that goes on at a time
+	liars  sync.Map      // ids of volunteers whose names stand under nothing
 
 	mu    sync.Mutex
 	count int
-	err   error // why reducing failed
 }
 
 // A level of the reduce tree; level 0 is over the parts themselves. A node of
@@ -51,7 +53,8 @@ type Assembly struct {
 type level struct {
 	below, size, first int // number of nodes below and here; number of the first node here
 	missing            []uint8
-	taken              []uint8 // how often something was taken from below a node
+	taken              []uint8       // how often something was taken from below a node
+	failed             map[int]error // why reducing a node failed, from what is below it now
 }
 
 type entry struct {
@@ -70,7 +73,7 @@ func New(plan Plan, run program.Runner, dir string) *Assembly {
 	}
 	nodes := 0
 	for below := plan.Tasks; below > 1 || nodes == 0; {
-		l := level{below: below, size: (below + fanIn - 1) / fanIn, first: nodes}
+		l := level{below: below, size: (below + fanIn - 1) / fanIn, first: nodes, failed: map[int]error{}}
 		l.missing, l.taken = make([]uint8, l.size), make([]uint8, l.size)
 		for i := range l.missing {
 			l.missing[i] = uint8(min(fanIn, below-i*fanIn))
@@ -132,7 +135,7 @@ func (a *Assembly) reduce(lv, node int, taken uint8) {
 		err = a.nodes.put(l.first+node, part)
 	}
 	if err != nil {
-		a.err = errors.Join(a.err, err)
+		l.failed[node] = err
 		return
 	}
 	a.ready(lv+1, node/fanIn)
@@ -152,6 +155,7 @@ func (a *Assembly) Remove(task int) {
 		l := &a.levels[lv]
 		l.missing[node]++
 		l.taken[node]++
+		delete(l.failed, node) // a lie may have been what could not be reduced
 		if !a.nodes.has(l.first + node) {
 			return // nothing above has heard of it
 		}
@@ -224,8 +228,16 @@ func (a *Assembly) part(task int) (Record, []byte, error) {
 	}
 	var e entry
 	err = cbor.Unmarshal(data, &e)
+	e.Record.Voters = slices.DeleteFunc(e.Record.Voters, func(v Voter) bool {
+		_, lied := a.liars.Load(v.ID)
+		return lied
+	})
 	return e.Record, e.Output, err
 }
+
+// Disown takes the name of a volunteer who has lied from under all parts, those
+// that come later too. What he gave others have confirmed, or it is removed.
+func (a *Assembly) Disown(volunteer string) { a.liars.Store(volunteer, nil) }
 
 // Count is how many parts there are.
 func (a *Assembly) Count() int {
@@ -256,10 +268,7 @@ func (a *Assembly) Write(ctx context.Context, w io.Writer) error {
 	if count == a.plan.Tasks {
 		a.wait.Wait()
 	}
-	a.mu.Lock()
-	err := a.err
-	a.mu.Unlock()
-	if err != nil {
+	if err := a.failure(); err != nil {
 		return err
 	}
 	if a.levels == nil && !a.plan.Program.Has(contract.Render) {
@@ -275,6 +284,18 @@ func (a *Assembly) Write(ctx context.Context, w io.Writer) error {
 	}
 	_, err = w.Write(artefact)
 	return err
+}
+
+// failure is why something could not be reduced.
+func (a *Assembly) failure() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.levels {
+		for _, node := range slices.Sorted(maps.Keys(l.failed)) {
+			return l.failed[node]
+		}
+	}
+	return nil
 }
 
 // root is the one part that render gets.

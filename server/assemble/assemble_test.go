@@ -17,10 +17,13 @@ import (
 
 // A joiner is a program whose reduce puts parts in a row in brackets, so that
 // what comes out says what was put together, and in which order.
-type joiner struct{ fail string }
+type joiner struct {
+	fail   string // stage that fails
+	chokes string // part that no stage can read
+}
 
 func (r joiner) Run(_ context.Context, t sandbox.Task) sandbox.Outcome {
-	if r.fail == t.Args[0] {
+	if r.fail == t.Args[0] || r.chokes != "" && bytes.Contains(t.Input, []byte(r.chokes)) {
 		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Exit, Message: "no"}}
 	}
 	var out []byte
@@ -227,5 +230,46 @@ func TestConfirm(t *testing.T) {
 	}
 	if r, output, ok, err := a.Record(0); !ok || err != nil || len(r.Voters) != 2 || r.Voters[1].ID != "w" || !r.Sure || string(output) != "x" {
 		t.Errorf("%+v, %q, %v", r, output, err)
+	}
+}
+
+// A lie that cannot even be reduced does no harm once it is taken back.
+func TestUnreadableLie(t *testing.T) {
+	a := New(plan(2, contract.Reduce), joiner{chokes: "lie"}, t.TempDir())
+	defer a.Close()
+	if err := errors.Join(a.Add(record(0), []byte("lie")), a.Add(record(1), []byte(part(1)))); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Write(t.Context(), &bytes.Buffer{}); err == nil {
+		t.Error("the lie was reduced")
+	}
+	a.Remove(0)
+	if err := a.Add(record(0), []byte(part(0))); err != nil {
+		t.Fatal(err)
+	}
+	if got := write(t, a); got != part(0)+part(1) {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// Nobody who was caught stands under a part any more, nor under one that comes
+// later.
+func TestDisown(t *testing.T) {
+	a := New(plan(2), joiner{}, t.TempDir())
+	defer a.Close()
+	both := func(task int) Record {
+		r := record(task)
+		r.Voters = []Voter{{ID: "liar"}, {ID: "w"}}
+		return r
+	}
+	err := a.Add(both(0), []byte("x"))
+	a.Disown("liar")
+	if err := errors.Join(err, a.Add(both(1), []byte("y"))); err != nil {
+		t.Fatal(err)
+	}
+	for task := range 2 {
+		if r, _, ok, err := a.Record(task); !ok || err != nil || len(r.Voters) != 1 || r.Voters[0].ID != "w" {
+			t.Errorf("task %d: %+v, %v", task, r, err)
+		}
 	}
 }

@@ -296,6 +296,7 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 func (a *activeJob) conduct(e schedule.Effect) {
 	id := a.people.all[e.Volunteer].ID
 	if e.Did.Lied {
+		a.assembly.Disown(id)
 		a.foreman.metrics.liars.Inc()
 		a.log.Warn("a volunteer is in quarantine: his result was wrong", "volunteer", id)
 	}

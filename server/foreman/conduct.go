@@ -139,6 +139,9 @@ func (a *activeJob) volunteer(ctx context.Context, p dispatch.Person) schedule.V
 
 func (a *activeJob) know(ctx context.Context, v schedule.Volunteer, r schedule.Reputation) {
 	p := a.people.all[v]
+	if r.Standing == schedule.Quarantined {
+		a.assembly.Disown(p.ID)
+	}
 	a.react(ctx, a.step(schedule.Event{Kind: schedule.Know, Volunteer: v, Reputation: r, Trusted: p.Trusted, Network: p.Network}))
 }
 
