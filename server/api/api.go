@@ -66,9 +66,11 @@ type API struct {
 
 // New starts the API.
 func New(c Config) (*API, error) {
-	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, hub: newHub(), quota: newQuota(), trial: make(chan struct{}, 1)}
+	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, quota: newQuota(), trial: make(chan struct{}, 1)}
+	a.hub = newHub(a.called)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	c.Ledger.Watch(a.hub.record)
+	c.Ledger.WatchAliases(a.hub.renamed)
 	var err error
 	a.sub, err = c.Ledger.Conn().Subscribe(dispatch.SubjectProgress, func(m *nats.Msg) {
 		var p dispatch.Progress

@@ -99,7 +99,7 @@ func (a *API) GetLeaderboard(c echo.Context, params GetLeaderboardParams) error 
 		if len(board) == limit {
 			break
 		}
-		board = append(board, Standing{Volunteer: s.Volunteer, Name: s.Name, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000})
+		board = append(board, Standing{Volunteer: s.Volunteer, Name: a.Ledger.Alias(s.Volunteer).Name, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000})
 	}
 	return c.JSON(http.StatusOK, board)
 }

@@ -55,7 +55,7 @@ func (f *Foreman) credit(ctx context.Context, j *ledger.Job) (ledger.Tally, erro
 		}
 		for _, v := range r.Voters {
 			if sums[v.ID] == nil {
-				sums[v.ID] = &ledger.Credit{Volunteer: v.ID, Name: v.Name}
+				sums[v.ID] = &ledger.Credit{Volunteer: v.ID}
 			}
 			sums[v.ID].Tasks++
 			sums[v.ID].Millis += v.Millis

@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"potluck/server/dispatch"
+	"potluck/server/ledger"
 	"potluck/server/schedule"
 	"potluck/wire"
 )
@@ -99,12 +100,15 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case s.gateway.Closed && !trusted:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "only workers with a runner's token may compute here, and this one has none"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name, Trusted: trusted, Network: s.gateway.network(s.address)}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.gateway.network(s.address)}
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
+	if err := s.gateway.Ledger.SetAlias(ctx, s.person.ID, ledger.Alias{Name: h.Name}); err != nil {
+		s.gateway.Log.Warn("a volunteer goes by the name he had", "error", err)
+	}
 	s.token = h.Token
-	h.Secret, h.Token = nil, ""
+	h.Secret, h.Token, h.Name = nil, "", ""
 	s.hello = h
 	s.slots.Store(int32(h.Slots))
 	s.credit.Store(m.Credit)

@@ -15,7 +15,6 @@ import (
 // A Credit is what a volunteer has done in one job, or in all.
 type Credit struct {
 	Volunteer string `json:"volunteer"`
-	Name      string `json:"name,omitempty"`
 	Tasks     int64  `json:"tasks"`
 	Millis    int64  `json:"ms"`
 }
@@ -60,7 +59,7 @@ func (l *Ledger) Leaderboard(since time.Time) []Credit {
 				sum = &Credit{Volunteer: c.Volunteer}
 				sums[c.Volunteer] = sum
 			}
-			sum.Name, sum.Tasks, sum.Millis = c.Name, sum.Tasks+c.Tasks, sum.Millis+c.Millis
+			sum.Tasks, sum.Millis = sum.Tasks+c.Tasks, sum.Millis+c.Millis
 		}
 	}
 	board := make([]Credit, 0, len(sums))
