@@ -450,7 +450,13 @@ type Session struct {
 type Standing struct {
 	Name string `json:"name"`
 
-	// Seconds Of computing.
+	// PendingSeconds Credit for those
+	PendingSeconds float64 `json:"pending_seconds"`
+
+	// PendingTasks Results that were accepted in jobs that still run.
+	PendingTasks int64 `json:"pending_tasks"`
+
+	// Seconds Credit. Each task is worth the median of the times that the right answers of its job took, to everybody who answered it.
 	Seconds float64 `json:"seconds"`
 
 	// Tasks Results that were counted.
@@ -867,7 +873,7 @@ type ClientInterface interface {
 	// Corresponds with POST /jobs/{id}/{action} (the `ChangeJob` operationId).
 	ChangeJob(ctx context.Context, id JobID, action JobAction, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetLeaderboard Who has done most. Only results of finished jobs count.
+	// GetLeaderboard Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 	//
 	// Corresponds with GET /leaderboard (the `GetLeaderboard` operationId).
 	GetLeaderboard(ctx context.Context, params *GetLeaderboardParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1297,7 +1303,7 @@ func (c *Client) ChangeJob(ctx context.Context, id JobID, action JobAction, reqE
 	return c.Client.Do(req)
 }
 
-// GetLeaderboard Who has done most. Only results of finished jobs count.
+// GetLeaderboard Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 //
 // Corresponds with GET /leaderboard (the `GetLeaderboard` operationId).
 func (c *Client) GetLeaderboard(ctx context.Context, params *GetLeaderboardParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2916,7 +2922,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /jobs/{id}/{action} (the `ChangeJob` operationId).
 	ChangeJobWithResponse(ctx context.Context, id JobID, action JobAction, reqEditors ...RequestEditorFn) (*ChangeJobResponse, error)
 
-	// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count.
+	// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4705,7 +4711,7 @@ func (c *ClientWithResponses) ChangeJobWithResponse(ctx context.Context, id JobI
 	return ParseChangeJobResponse(rsp)
 }
 
-// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count.
+// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //

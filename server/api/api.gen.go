@@ -446,7 +446,13 @@ type Session struct {
 type Standing struct {
 	Name string `json:"name"`
 
-	// Seconds Of computing.
+	// PendingSeconds Credit for those
+	PendingSeconds float64 `json:"pending_seconds"`
+
+	// PendingTasks Results that were accepted in jobs that still run.
+	PendingTasks int64 `json:"pending_tasks"`
+
+	// Seconds Credit. Each task is worth the median of the times that the right answers of its job took, to everybody who answered it.
 	Seconds float64 `json:"seconds"`
 
 	// Tasks Results that were counted.
@@ -700,7 +706,7 @@ type ServerInterface interface {
 	// ChangeJob Cancel, pause, resume or retry a job.
 	// (POST /jobs/{id}/{action})
 	ChangeJob(ctx echo.Context, id JobID, action JobAction) error
-	// GetLeaderboard Who has done most. Only results of finished jobs count.
+	// GetLeaderboard Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 	// (GET /leaderboard)
 	GetLeaderboard(ctx echo.Context, params GetLeaderboardParams) error
 	// CreateModule Publish a program of your own.

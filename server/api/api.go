@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"potluck/sandbox"
+	"potluck/server/assemble"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/library"
@@ -60,6 +61,7 @@ type API struct {
 
 	partials cache[partial]
 	tiles    cache[dispatch.Tiles]
+	credits  cache[[]assemble.Credit]
 	quota    quota
 	trial    chan struct{} // full while a task is tried for a preview
 }

@@ -233,6 +233,18 @@ func (h *hub) renamed(volunteer string) {
 	}
 }
 
+// begun are the jobs that have not ended and have tasks that are done.
+func (h *hub) begun() (jobs []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, t := range h.jobs {
+		if !t.record.State.Final() && t.progress.Done > 0 {
+			jobs = append(jobs, id)
+		}
+	}
+	return jobs
+}
+
 func (h *hub) latest(job string) dispatch.Progress {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -148,6 +148,7 @@ type Query struct {
 // What a Query wants.
 const (
 	WantProgress = "progress" // a Progress
+	WantCredits  = "credits"  // []assemble.Credit: what is pending until the job is done
 	WantPartial  = "partial"  // the bytes of the artefact, as far as it goes
 	WantTasks    = "tasks"    // Tasks: N of them from From on that are done, or also Open
 	WantTiles    = "tiles"    // Tiles: at most N
