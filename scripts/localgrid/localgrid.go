@@ -112,9 +112,9 @@ func (g *Grid) Serve() error {
 	return nil
 }
 
-// Worker starts a runner.
+// Worker starts a runner. It is a volunteer of its own.
 func (g *Grid) Worker(args ...string) (*Process, error) {
-	p, out, err := g.start("potluck-worker", append([]string{"--server", g.URL}, args...))
+	p, out, err := g.start("potluck-worker", append([]string{"--server", g.URL, "--identity", "none"}, args...))
 	if err == nil {
 		go io.Copy(p.Log, out) //nolint:errcheck // it ends with the process
 	}
