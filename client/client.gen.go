@@ -642,6 +642,12 @@ type GetLeaderboardParams struct {
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// ForgetMeParams defines parameters for ForgetMe.
+type ForgetMeParams struct {
+	// PotluckSecret The volunteer's secret, in hexadecimal.
+	PotluckSecret string `json:"Potluck-Secret"`
+}
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = NewJob
 
@@ -951,6 +957,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	//
+	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+	ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWorkers The workers that are connected to this server.
 	//
@@ -1502,6 +1513,21 @@ func (c *Client) CreateToken(ctx context.Context, body CreateTokenJSONRequestBod
 // Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 func (c *Client) RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeTokenRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+//
+// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetMeRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2676,6 +2702,46 @@ func NewRevokeTokenRequest(server string, id string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewForgetMeRequest constructs an http.Request for the ForgetMe method
+func NewForgetMeRequest(server string, params *ForgetMeParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/volunteers/me")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Potluck-Secret", params.PotluckSecret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Potluck-Secret", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListWorkersRequest constructs an http.Request for the ListWorkers method
 func NewListWorkersRequest(server string) (*http.Request, error) {
 	var err error
@@ -3016,6 +3082,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeTokenWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
+
+	// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+	ForgetMeWithResponse(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*ForgetMeResponse, error)
 
 	// ListWorkersWithResponse The workers that are connected to this server.
 	//
@@ -4368,6 +4441,47 @@ func (r RevokeTokenResponse) ContentType() string {
 	return ""
 }
 
+type ForgetMeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ForgetMeResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ForgetMeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgetMeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgetMeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForgetMeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWorkersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4882,6 +4996,19 @@ func (c *ClientWithResponses) RevokeTokenWithResponse(ctx context.Context, id st
 		return nil, err
 	}
 	return ParseRevokeTokenResponse(rsp)
+}
+
+// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+func (c *ClientWithResponses) ForgetMeWithResponse(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*ForgetMeResponse, error) {
+	rsp, err := c.ForgetMe(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetMeResponse(rsp)
 }
 
 // ListWorkersWithResponse The workers that are connected to this server.
@@ -5818,6 +5945,35 @@ func ParseRevokeTokenResponse(rsp *http.Response) (*RevokeTokenResponse, error) 
 	}
 
 	response := &RevokeTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForgetMeResponse parses an HTTP response from a ForgetMeWithResponse call
+func ParseForgetMeResponse(rsp *http.Response) (*ForgetMeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgetMeResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

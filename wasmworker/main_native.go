@@ -41,6 +41,7 @@ type options struct {
 	MaxTime   time.Duration `help:"End after so long, like 55m." env:"POTLUCK_MAX_TIME"`
 	Grace     time.Duration `help:"How long tasks may go on after a signal to end; then they are given back." default:"30s" env:"POTLUCK_GRACE"`
 	Cache     string        `help:"Folder for modules and machine code; the system's cache folder by default." env:"POTLUCK_CACHE"`
+	Erase     bool          `help:"Have the grid erase the name of this volunteer, and end. Runners of his that are connected should have ended before: they would say it again."`
 	JSON      bool          `help:"Print what happens as a JSON object a line."`
 	Quiet     bool          `short:"q" help:"Log warnings only."`
 
@@ -82,6 +83,9 @@ func run(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	if o.Erase {
+		return o.erase(ctx)
+	}
 	if o.MaxTime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.MaxTime)

@@ -93,8 +93,8 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	switch {
 	case h.Protocol != wire.Protocol:
 		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
-	case len(h.Secret) < 16 || len(h.Secret) > 64 || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
-		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of 16 to 64 bytes, 1 to %d slots, a name of at most %d characters", maxSlots, maxName)}
+	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
+		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name of at most %d characters", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
 	case h.Token != "" && !trusted:
 		return refusedToken
 	case s.gateway.Closed && !trusted:
