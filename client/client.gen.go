@@ -514,7 +514,13 @@ type Session struct {
 type Standing struct {
 	Name string `json:"name"`
 
-	// Seconds Of computing.
+	// PendingSeconds Credit for those
+	PendingSeconds float64 `json:"pending_seconds"`
+
+	// PendingTasks Results that were accepted in jobs that still run.
+	PendingTasks int64 `json:"pending_tasks"`
+
+	// Seconds Credit. Each task is worth the median of the times that the right answers of its job took, to everybody who answered it.
 	Seconds float64 `json:"seconds"`
 
 	// Tasks Results that were counted.
@@ -704,6 +710,12 @@ type GetLeaderboardParams struct {
 	// Days Only jobs that ended in so many days; all without.
 	Days  int `form:"days,omitempty" json:"days,omitempty,omitzero"`
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ForgetMeParams defines parameters for ForgetMe.
+type ForgetMeParams struct {
+	// PotluckSecret The volunteer's secret, in hexadecimal.
+	PotluckSecret string `json:"Potluck-Secret"`
 }
 
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
@@ -950,7 +962,7 @@ type ClientInterface interface {
 	// Corresponds with POST /jobs/{id}/{action} (the `ChangeJob` operationId).
 	ChangeJob(ctx context.Context, id JobID, action JobAction, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetLeaderboard Who has done most. Only results of finished jobs count.
+	// GetLeaderboard Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 	//
 	// Corresponds with GET /leaderboard (the `GetLeaderboard` operationId).
 	GetLeaderboard(ctx context.Context, params *GetLeaderboardParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1028,6 +1040,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	//
+	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+	ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWorkers The workers that are connected to this server.
 	//
@@ -1413,7 +1430,7 @@ func (c *Client) ChangeJob(ctx context.Context, id JobID, action JobAction, reqE
 	return c.Client.Do(req)
 }
 
-// GetLeaderboard Who has done most. Only results of finished jobs count.
+// GetLeaderboard Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 //
 // Corresponds with GET /leaderboard (the `GetLeaderboard` operationId).
 func (c *Client) GetLeaderboard(ctx context.Context, params *GetLeaderboardParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1612,6 +1629,21 @@ func (c *Client) CreateToken(ctx context.Context, body CreateTokenJSONRequestBod
 // Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 func (c *Client) RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeTokenRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+//
+// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetMeRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2868,6 +2900,46 @@ func NewRevokeTokenRequest(server string, id string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewForgetMeRequest constructs an http.Request for the ForgetMe method
+func NewForgetMeRequest(server string, params *ForgetMeParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/volunteers/me")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Potluck-Secret", params.PotluckSecret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Potluck-Secret", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewListWorkersRequest constructs an http.Request for the ListWorkers method
 func NewListWorkersRequest(server string) (*http.Request, error) {
 	var err error
@@ -3131,7 +3203,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /jobs/{id}/{action} (the `ChangeJob` operationId).
 	ChangeJobWithResponse(ctx context.Context, id JobID, action JobAction, reqEditors ...RequestEditorFn) (*ChangeJobResponse, error)
 
-	// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count.
+	// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3225,6 +3297,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeTokenWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
+
+	// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+	ForgetMeWithResponse(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*ForgetMeResponse, error)
 
 	// ListWorkersWithResponse The workers that are connected to this server.
 	//
@@ -4666,6 +4745,47 @@ func (r RevokeTokenResponse) ContentType() string {
 	return ""
 }
 
+type ForgetMeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ForgetMeResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ForgetMeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgetMeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgetMeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForgetMeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWorkersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5038,7 +5158,7 @@ func (c *ClientWithResponses) ChangeJobWithResponse(ctx context.Context, id JobI
 	return ParseChangeJobResponse(rsp)
 }
 
-// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count.
+// GetLeaderboardWithResponse Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5209,6 +5329,19 @@ func (c *ClientWithResponses) RevokeTokenWithResponse(ctx context.Context, id st
 		return nil, err
 	}
 	return ParseRevokeTokenResponse(rsp)
+}
+
+// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
+func (c *ClientWithResponses) ForgetMeWithResponse(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*ForgetMeResponse, error) {
+	rsp, err := c.ForgetMe(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetMeResponse(rsp)
 }
 
 // ListWorkersWithResponse The workers that are connected to this server.
@@ -6204,6 +6337,35 @@ func ParseRevokeTokenResponse(rsp *http.Response) (*RevokeTokenResponse, error) 
 	}
 
 	response := &RevokeTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForgetMeResponse parses an HTTP response from a ForgetMeWithResponse call
+func ParseForgetMeResponse(rsp *http.Response) (*ForgetMeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgetMeResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

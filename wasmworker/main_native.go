@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +32,8 @@ var version = "dev" // set by make
 type options struct {
 	Server    string        `required:"" help:"URL of the grid." env:"POTLUCK_SERVER"`
 	Slots     int           `help:"Tasks to compute at a time; 0 is one a core." default:"0" env:"POTLUCK_SLOTS"`
-	Name      string        `help:"What to be called; the host's name and a number by default." env:"POTLUCK_NAME"`
+	Name      string        `help:"What to be called, for all to see; nothing by default." env:"POTLUCK_NAME"`
+	Identity  string        `help:"File with the secret that the grid knows this volunteer by; it is made when there is none. Runners with the same one are one volunteer, with one vote. 'none' for another identity each time." default:"${identity}" env:"POTLUCK_IDENTITY"`
 	TokenFile string        `help:"File with a runner's token, for a closed grid or to be trusted." type:"existingfile" env:"POTLUCK_TOKEN_FILE"`
 	Token     string        `help:"The token itself; a file is safer." env:"POTLUCK_TOKEN"`
 	UntilIdle bool          `help:"End when the grid has no work." env:"POTLUCK_UNTIL_IDLE"`
@@ -41,6 +41,7 @@ type options struct {
 	MaxTime   time.Duration `help:"End after so long, like 55m." env:"POTLUCK_MAX_TIME"`
 	Grace     time.Duration `help:"How long tasks may go on after a signal to end; then they are given back." default:"30s" env:"POTLUCK_GRACE"`
 	Cache     string        `help:"Folder for modules and machine code; the system's cache folder by default." env:"POTLUCK_CACHE"`
+	Erase     bool          `help:"Have the grid erase the name of this volunteer, and end. Runners of his that are connected should have ended before: they would say it again."`
 	JSON      bool          `help:"Print what happens as a JSON object a line."`
 	Quiet     bool          `short:"q" help:"Log warnings only."`
 
@@ -52,7 +53,7 @@ func main() {
 		exit(process.Main())
 	}
 	var o options
-	kong.Parse(&o, kong.Name("potluck-worker"), kong.UsageOnError(), kong.Exit(usage), kong.Vars{"version": version},
+	kong.Parse(&o, kong.Name("potluck-worker"), kong.UsageOnError(), kong.Exit(usage), kong.Vars{"version": version, "identity": usualIdentity()},
 		kong.Description("Computes tasks for a Potluck grid. SIGINT or SIGTERM ends it in good order; twice ends it at once."))
 	exit(run(o))
 }
@@ -82,12 +83,20 @@ func run(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	if o.Erase {
+		return o.erase(ctx)
+	}
 	if o.MaxTime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.MaxTime)
 		defer cancel()
 	}
-	hello, err := o.hello()
+	level := slog.LevelInfo
+	if o.Quiet || o.JSON {
+		level = slog.LevelWarn
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	hello, err := o.hello(log)
 	if err != nil {
 		return err
 	}
@@ -96,31 +105,29 @@ func run(o options) error {
 		return err
 	}
 	defer engine.Close()
-	level := slog.LevelInfo
-	if o.Quiet || o.JSON {
-		level = slog.LevelWarn
-	}
 	return agent.New(agent.Config{
 		Server: o.Server, Hello: hello, Engine: engine,
-		Linger: 40 * time.Millisecond, UntilIdle: o.UntilIdle, MaxTasks: o.MaxTasks, Grace: o.Grace, Observe: o.observer(),
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Linger: 40 * time.Millisecond, UntilIdle: o.UntilIdle, MaxTasks: o.MaxTasks, Grace: o.Grace, Observe: o.observer(), Log: log,
 	}).Run(ctx)
 }
 
-// hello is what the worker says of itself. It gets a new identity each time.
-func (o *options) hello() (h wire.Hello, err error) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
+// hello is what the worker says of itself. Where nobody said where to keep the
+// identity, it is no reason not to compute that it cannot be kept.
+func (o *options) hello(log *slog.Logger) (h wire.Hello, err error) {
+	secret, err := identity(o.Identity)
+	if err != nil && o.Identity == usualIdentity() {
+		log.Warn("this runner is somebody else each time: the grid will not know it again", "reason", err)
+		secret, err = newSecret(), nil
+	}
+	if err != nil {
+		return h, err
+	}
 	h = wire.Hello{
-		Name: o.Name, Secret: secret, Token: o.Token, Slots: o.Slots,
+		Name: o.Name, Secret: forGrid(secret, o.Server), Token: o.Token, Slots: o.Slots,
 		Engine: "wazero", Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	if h.Slots <= 0 {
 		h.Slots = runtime.NumCPU()
-	}
-	if h.Name == "" {
-		host, _ := os.Hostname() // a worker without a host's name is still one
-		h.Name = fmt.Sprintf("%.30s-%d", host, os.Getpid())
 	}
 	if o.TokenFile != "" {
 		data, err := os.ReadFile(o.TokenFile)

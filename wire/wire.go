@@ -145,11 +145,24 @@ const (
 	ModulePath = "/api/v1/modules/%s"
 	InputPath  = "/api/v1/work/%s/inputs/%d"
 	OutputPath = "/api/v1/work/%s/outputs/%s"
+	// MePath is a volunteer, to whoever has his secret.
+	MePath = "/api/v1/volunteers/me"
 	// LeaseHeader carries the lease, in hexadecimal, that an output answers.
 	LeaseHeader = "Potluck-Lease"
 	// VolunteerHeader carries the volunteer that the lease was lent to.
 	VolunteerHeader = "Potluck-Volunteer"
+	// SecretHeader carries a volunteer's secret, in hexadecimal.
+	SecretHeader = "Potluck-Secret"
 )
+
+// How long a volunteer's secret is, in bytes.
+const (
+	MinSecret = 16
+	MaxSecret = 64
+)
+
+// SecretFits says whether a secret is one by its length.
+func SecretFits(secret []byte) bool { return len(secret) >= MinSecret && len(secret) <= MaxSecret }
 
 // VolunteerID is the identity that a secret stands for: the start of its
 // SHA-256, in hexadecimal.

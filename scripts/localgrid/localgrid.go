@@ -112,9 +112,9 @@ func (g *Grid) Serve() error {
 	return nil
 }
 
-// Worker starts a runner.
+// Worker starts a runner. It is a volunteer of its own.
 func (g *Grid) Worker(args ...string) (*Process, error) {
-	return g.Run(filepath.Join(g.bin, "potluck-worker"), append([]string{"--server", g.URL}, args...)...)
+	return g.Run(filepath.Join(g.bin, "potluck-worker"), append([]string{"--server", g.URL, "--identity", "none"}, args...)...)
 }
 
 // Run starts any binary beside the server.

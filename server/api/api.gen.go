@@ -510,7 +510,13 @@ type Session struct {
 type Standing struct {
 	Name string `json:"name"`
 
-	// Seconds Of computing.
+	// PendingSeconds Credit for those
+	PendingSeconds float64 `json:"pending_seconds"`
+
+	// PendingTasks Results that were accepted in jobs that still run.
+	PendingTasks int64 `json:"pending_tasks"`
+
+	// Seconds Credit. Each task is worth the median of the times that the right answers of its job took, to everybody who answered it.
 	Seconds float64 `json:"seconds"`
 
 	// Tasks Results that were counted.
@@ -702,6 +708,12 @@ type GetLeaderboardParams struct {
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// ForgetMeParams defines parameters for ForgetMe.
+type ForgetMeParams struct {
+	// PotluckSecret The volunteer's secret, in hexadecimal.
+	PotluckSecret string `json:"Potluck-Secret"`
+}
+
 // CreateJobJSONRequestBody defines body for CreateJob for application/json ContentType.
 type CreateJobJSONRequestBody = NewJob
 
@@ -776,7 +788,7 @@ type ServerInterface interface {
 	// ChangeJob Cancel, pause, resume or retry a job.
 	// (POST /jobs/{id}/{action})
 	ChangeJob(ctx echo.Context, id JobID, action JobAction) error
-	// GetLeaderboard Who has done most. Only results of finished jobs count.
+	// GetLeaderboard Who has done most. Only results of finished jobs count; those of jobs that still run are pending. Who is in quarantine is left out.
 	// (GET /leaderboard)
 	GetLeaderboard(ctx echo.Context, params GetLeaderboardParams) error
 	// CreateModule Publish a program of your own.
@@ -809,6 +821,9 @@ type ServerInterface interface {
 	// RevokeToken End a token. For admins.
 	// (DELETE /tokens/{id})
 	RevokeToken(ctx echo.Context, id string) error
+	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// (DELETE /volunteers/me)
+	ForgetMe(ctx echo.Context, params ForgetMeParams) error
 	// ListWorkers The workers that are connected to this server.
 	// (GET /workers)
 	ListWorkers(ctx echo.Context) error
@@ -1350,6 +1365,37 @@ func (w *ServerInterfaceWrapper) RevokeToken(ctx echo.Context) error {
 	return err
 }
 
+// ForgetMe converts echo context to params.
+func (w *ServerInterfaceWrapper) ForgetMe(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForgetMeParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Potluck-Secret" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Potluck-Secret")]; found {
+		var PotluckSecret string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Potluck-Secret, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Potluck-Secret", valueList[0], &PotluckSecret, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Potluck-Secret: %s", err))
+		}
+
+		params.PotluckSecret = PotluckSecret
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Potluck-Secret is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ForgetMe(ctx, params)
+	return err
+}
+
 // ListWorkers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListWorkers(ctx echo.Context) error {
 	var err error
@@ -1437,6 +1483,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/grid", wrapper.GetGrid, options.OperationMiddlewares["getGrid"]...)
 	router.GET(options.BaseURL+"/grid/events", wrapper.WatchGrid, options.OperationMiddlewares["watchGrid"]...)
 	router.GET(options.BaseURL+"/workers", wrapper.ListWorkers, options.OperationMiddlewares["listWorkers"]...)
+	router.DELETE(options.BaseURL+"/volunteers/me", wrapper.ForgetMe, options.OperationMiddlewares["forgetMe"]...)
 	router.GET(options.BaseURL+"/leaderboard", wrapper.GetLeaderboard, options.OperationMiddlewares["getLeaderboard"]...)
 
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"potluck/sandbox"
+	"potluck/server/assemble"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/library"
@@ -60,15 +61,18 @@ type API struct {
 
 	partials cache[partial]
 	tiles    cache[dispatch.Tiles]
+	credits  cache[[]assemble.Credit]
 	quota    quota
 	trial    chan struct{} // full while a task is tried for a preview
 }
 
 // New starts the API.
 func New(c Config) (*API, error) {
-	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, hub: newHub(), quota: newQuota(), trial: make(chan struct{}, 1)}
+	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, quota: newQuota(), trial: make(chan struct{}, 1)}
+	a.hub = newHub(a.called)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	c.Ledger.Watch(a.hub.record)
+	c.Ledger.WatchAliases(a.hub.renamed)
 	var err error
 	a.sub, err = c.Ledger.Conn().Subscribe(dispatch.SubjectProgress, func(m *nats.Msg) {
 		var p dispatch.Progress

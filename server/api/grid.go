@@ -95,11 +95,14 @@ func (a *API) GetLeaderboard(c echo.Context, params GetLeaderboardParams) error 
 		since = time.Now().AddDate(0, 0, -params.Days)
 	}
 	board := []Standing{}
-	for _, s := range a.Ledger.Leaderboard(since) {
+	for _, s := range a.Ledger.Leaderboard(since, a.pending(c.Request().Context())) {
 		if len(board) == limit {
 			break
 		}
-		board = append(board, Standing{Volunteer: s.Volunteer, Name: s.Name, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000})
+		board = append(board, Standing{
+			Volunteer: s.Volunteer, Name: a.Ledger.Alias(s.Volunteer).Name, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000,
+			PendingTasks: s.Pending.Tasks, PendingSeconds: float64(s.Pending.Millis) / 1000,
+		})
 	}
 	return c.JSON(http.StatusOK, board)
 }

@@ -21,6 +21,7 @@ type hub struct {
 	mu      sync.Mutex
 	clock   int64 // the version given last
 	name    int64 // of this hub, in the last digits of its versions
+	called  func(volunteer string) string
 	jobs    map[string]*jobTopic
 	list    topic
 	now     topic // the grid
@@ -58,8 +59,8 @@ type viewer struct {
 // hubNames is how many names of hubs there are.
 const hubNames = 1000
 
-func newHub() *hub {
-	h := &hub{jobs: map[string]*jobTopic{}, name: rand.Int64N(hubNames)} //nolint:gosec // it only tells hubs apart
+func newHub(called func(volunteer string) string) *hub {
+	h := &hub{called: called, jobs: map[string]*jobTopic{}, name: rand.Int64N(hubNames)} //nolint:gosec // it only tells hubs apart
 	h.now = topic{name: "grid", view: func() any { return h.last }}
 	h.list = topic{name: "list", view: h.viewList}
 	h.touch(&h.now)
@@ -186,7 +187,7 @@ func (h *hub) record(j *ledger.Job) {
 	t := h.jobs[j.ID]
 	if t == nil {
 		t = &jobTopic{record: &ledger.Job{}}
-		t.topic = topic{name: "job", view: func() any { return viewJob(t.record, t.progress) }}
+		t.topic = topic{name: "job", view: func() any { return viewJob(t.record, t.progress, h.called) }}
 		h.jobs[j.ID] = t
 	}
 	was := t.record.State
@@ -216,6 +217,32 @@ func (h *hub) progress(p dispatch.Progress) {
 	}
 	t.progress = p
 	h.touch(&t.topic)
+}
+
+// renamed hears that somebody is called something else now: jobs name him in
+// their failures. What was made of those that have ended is made again when
+// somebody wants it.
+func (h *hub) renamed(volunteer string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.jobs {
+		t.event = nil
+		if slices.ContainsFunc(t.progress.Failures, func(f dispatch.Failing) bool { return f.By == volunteer }) {
+			h.touch(&t.topic)
+		}
+	}
+}
+
+// begun are the jobs that have not ended and have tasks that are done.
+func (h *hub) begun() (jobs []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, t := range h.jobs {
+		if !t.record.State.Final() && t.progress.Done > 0 {
+			jobs = append(jobs, id)
+		}
+	}
+	return jobs
 }
 
 func (h *hub) latest(job string) dispatch.Progress {
@@ -324,7 +351,7 @@ func (h *hub) incidents() (all []Incident) {
 		}
 		for _, f := range t.progress.Failures {
 			all = append(all, Incident{
-				Job: id, Title: t.record.Title, Task: f.Task, By: f.By, Reason: f.Reason, At: time.UnixMilli(f.At).UTC(),
+				Job: id, Title: t.record.Title, Task: f.Task, By: h.called(f.By), Reason: f.Reason, At: time.UnixMilli(f.At).UTC(),
 			})
 		}
 	}

@@ -89,7 +89,7 @@ var everything = wanted{jobs: []string{"job0", "job1", "job2", "job3", "job4"}, 
 func TestNoChangeIsLost(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		h := newHub()
+		h := newHub(nobody)
 		for _, id := range everything.jobs {
 			h.record(&ledger.Job{ID: id, State: ledger.Running, Tasks: 9})
 		}
@@ -117,7 +117,7 @@ func TestNoChangeIsLost(t *testing.T) {
 
 // An id of another server, or nonsense, counts as none.
 func TestForeignIDs(t *testing.T) {
-	h := newHub()
+	h := newHub(nobody)
 	own := h.clock
 	if h.since(strconv.FormatInt(own, 10)) != own {
 		t.Error("an id of its own is not known")
@@ -132,7 +132,7 @@ func TestForeignIDs(t *testing.T) {
 // A change wakes those who watch it and nobody else, and what has not changed
 // wakes nobody; who has left costs nothing.
 func TestWaking(t *testing.T) {
-	h := newHub()
+	h := newHub(nobody)
 	for _, id := range []string{"a", "b"} {
 		h.record(&ledger.Job{ID: id, State: ledger.Running})
 	}
@@ -164,7 +164,7 @@ func TestWaking(t *testing.T) {
 // The history is the last ten minutes, and the rate counts what was done
 // between the last progress of a job and its end, but nothing of before.
 func TestHistory(t *testing.T) {
-	h := newHub()
+	h := newHub(nobody)
 	h.record(&ledger.Job{ID: "a", State: ledger.Running})
 	h.progress(dispatch.Progress{Job: "a", Done: 1000})
 	h.sample(nil)
@@ -185,7 +185,7 @@ func TestHistory(t *testing.T) {
 
 // Incidents are those of running jobs, the newest first.
 func TestIncidents(t *testing.T) {
-	h := newHub()
+	h := newHub(nobody)
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 	for i, id := range []string{"a", "b"} {
 		h.record(&ledger.Job{ID: id, Title: "Job " + id, State: ledger.Running})
@@ -272,3 +272,6 @@ func TestRecordAt(t *testing.T) {
 		}
 	}
 }
+
+// nobody has a name.
+func nobody(volunteer string) string { return volunteer }

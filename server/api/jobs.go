@@ -25,9 +25,14 @@ import (
 )
 
 // view shows a job, with the newest progress that this server has heard of.
-func (a *API) view(j *ledger.Job) Job { return viewJob(j, a.hub.latest(j.ID)) }
+func (a *API) view(j *ledger.Job) Job { return viewJob(j, a.hub.latest(j.ID), a.called) }
 
-func viewJob(j *ledger.Job, p dispatch.Progress) Job {
+// called is what people call a volunteer: his name, or his id if he has none.
+func (a *API) called(volunteer string) string {
+	return cmp.Or(a.Ledger.Alias(volunteer).Name, volunteer)
+}
+
+func viewJob(j *ledger.Job, p dispatch.Progress, called func(volunteer string) string) Job {
 	v := Job{
 		ID: j.ID, Title: j.Title, Program: j.Program, Module: string(j.Module), State: JobState(j.State),
 		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Owner: j.Owner, Finished: j.Finished,
@@ -44,26 +49,26 @@ func viewJob(j *ledger.Job, p dispatch.Progress) Job {
 	} else {
 		v.Reason = p.Stuck
 	}
-	if v.Failures = viewFailures(p.Failures); j.State.Final() && len(p.Failures) == 0 {
-		v.Failures = readFailures(j.Failures.Inline)
+	if v.Failures = viewFailures(p.Failures, called); j.State.Final() && len(p.Failures) == 0 {
+		v.Failures = readFailures(j.Failures.Inline, called)
 	}
 	return v
 }
 
-func viewFailures(tries []dispatch.Failing) (view []Failure) {
+func viewFailures(tries []dispatch.Failing, called func(volunteer string) string) (view []Failure) {
 	for _, f := range tries {
 		view = append(view, Failure{
-			Task: f.Task, By: f.By, Reason: f.Reason, Stderr: f.Stderr, At: time.UnixMilli(f.At).UTC(),
+			Task: f.Task, By: called(f.By), Reason: f.Reason, Stderr: f.Stderr, At: time.UnixMilli(f.At).UTC(),
 		})
 	}
 	return view
 }
 
 // readFailures reads what the foreman stored.
-func readFailures(data []byte) []Failure {
+func readFailures(data []byte, called func(volunteer string) string) []Failure {
 	var tries []dispatch.Failing
 	_ = json.Unmarshal(data, &tries) // without them, or damaged, there are none to show
-	return viewFailures(tries)
+	return viewFailures(tries, called)
 }
 
 // inRange checks a number from 1 to most; 0 stands for the usual one.
@@ -136,7 +141,7 @@ func (a *API) GetJob(c echo.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		v.Failures = readFailures(data)
+		v.Failures = readFailures(data, a.called)
 	}
 	return c.JSON(http.StatusOK, v)
 }
@@ -261,10 +266,10 @@ func (a *API) tasksFrom(ctx context.Context, j *ledger.Job, from, n int, open bo
 	}
 	tasks := make([]Task, 0, len(page.Done)+len(page.Open))
 	for _, r := range page.Done {
-		tasks = append(tasks, viewTask(r))
+		tasks = append(tasks, a.viewTask(r))
 	}
 	for _, o := range page.Open {
-		tasks = append(tasks, viewOpen(o))
+		tasks = append(tasks, a.viewOpen(o))
 	}
 	slices.SortFunc(tasks, func(a, b Task) int { return cmp.Compare(a.Task, b.Task) })
 	return tasks, page.Next, nil
@@ -283,7 +288,7 @@ func (a *API) storedRecords(ctx context.Context, j *ledger.Job, from, n int) ([]
 		if err := cbor.Unmarshal(data, &r); err != nil {
 			return nil, 0, err
 		}
-		tasks = append(tasks, viewTask(r))
+		tasks = append(tasks, a.viewTask(r))
 	}
 	if end >= j.Tasks {
 		end = -1
@@ -291,22 +296,22 @@ func (a *API) storedRecords(ctx context.Context, j *ledger.Job, from, n int) ([]
 	return tasks, end, nil
 }
 
-func viewTask(r assemble.Record) Task {
+func (a *API) viewTask(r assemble.Record) Task {
 	t := Task{
 		Task: r.Task, State: TaskStateDone, Lent: at(r.Lent), Accepted: at(r.Accepted),
 		Tries: max(r.Tries, len(r.Voters)), Dissents: r.Dissents, Refereed: r.Sure,
 		Bytes: r.Bytes, Hash: hex.EncodeToString(r.Hash), Volunteers: []Voter{},
 	}
 	for _, v := range r.Voters {
-		t.Volunteers = append(t.Volunteers, Voter{ID: v.ID, Name: v.Name, Ms: v.Millis})
+		t.Volunteers = append(t.Volunteers, Voter{ID: v.ID, Name: a.Ledger.Alias(v.ID).Name, Ms: v.Millis})
 	}
 	return t
 }
 
-func viewOpen(o dispatch.Open) Task {
+func (a *API) viewOpen(o dispatch.Open) Task {
 	t := Task{Task: o.Task, State: TaskState(o.State), Lent: at(o.Lent), Tries: o.Tries, Volunteers: []Voter{}}
 	for _, s := range o.Shares {
-		t.Volunteers = append(t.Volunteers, Voter{ID: s.Person.ID, Name: s.Person.Name, Ms: s.Millis, State: VoterState(s.State)})
+		t.Volunteers = append(t.Volunteers, Voter{ID: s.Person.ID, Name: a.Ledger.Alias(s.Person.ID).Name, Ms: s.Millis, State: VoterState(s.State)})
 	}
 	return t
 }

@@ -46,6 +46,7 @@ type Assembly struct {
 
 	mu    sync.Mutex
 	count int
+	tally Tally
 }
 
 // A level of the reduce tree; level 0 is over the parts themselves. A node of
@@ -102,6 +103,7 @@ func (a *Assembly) Add(r Record, output []byte) error {
 		return err
 	}
 	a.count++
+	a.tally.Add(r)
 	a.ready(0, r.Task/fanIn)
 	return nil
 }
@@ -148,6 +150,9 @@ func (a *Assembly) Remove(task int) {
 	if !a.parts.has(task) {
 		return
 	}
+	if r, _, err := a.part(task); err == nil { // else only what is pending is wrong until the end
+		a.tally.remove(r)
+	}
 	a.parts.drop(task)
 	a.count--
 	node := task / fanIn
@@ -175,13 +180,19 @@ func (a *Assembly) Confirm(task int, by []Voter, sure bool) error {
 	if err != nil {
 		return err
 	}
+	counted := r
 	r.Voters, r.Sure = append(r.Voters, by...), r.Sure || sure
 	r.Tries = max(r.Tries, len(r.Voters))
 	data, err := cbor.Marshal(entry{Record: r, Output: output})
 	if err != nil {
 		return err
 	}
-	return a.parts.put(task, data)
+	if err := a.parts.put(task, data); err != nil {
+		return err
+	}
+	a.tally.remove(counted)
+	a.tally.Add(r)
+	return nil
 }
 
 // reduceNode reduces what there is of a node's inputs.

@@ -11,7 +11,6 @@ import (
 // A Voter is a volunteer whose result was counted, and how long it took him.
 type Voter struct {
 	ID     string `json:"id" cbor:"1,keyasint"`
-	Name   string `json:"name,omitempty" cbor:"2,keyasint,omitempty"`
 	Millis int64  `json:"ms" cbor:"3,keyasint"` // of computing
 }
 

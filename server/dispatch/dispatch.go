@@ -48,10 +48,9 @@ type Offer struct {
 	Mean    int64   `cbor:"6,keyasint"` // microseconds a task
 }
 
-// A Person is a volunteer as others see him.
+// A Person is a volunteer as jobs know him. What he is called is in the ledger.
 type Person struct {
 	ID      string `cbor:"1,keyasint"`
-	Name    string `cbor:"2,keyasint,omitempty"`
 	Trusted bool   `cbor:"3,keyasint,omitempty"` // this worker has a runner's token
 	Network uint32 `cbor:"4,keyasint,omitempty"` // where he comes from, if those of one network are one voter
 }
@@ -132,7 +131,7 @@ type Progress struct {
 // A Failing is one failed try of a task.
 type Failing struct {
 	Task   int    `cbor:"1,keyasint" json:"task"`
-	By     string `cbor:"2,keyasint" json:"by"`
+	By     string `cbor:"2,keyasint" json:"by"` // the volunteer's id
 	Reason string `cbor:"3,keyasint" json:"reason"`
 	Stderr string `cbor:"4,keyasint,omitempty" json:"stderr,omitempty"`
 	At     int64  `cbor:"5,keyasint" json:"at"` // milliseconds since 1970
@@ -149,6 +148,7 @@ type Query struct {
 // What a Query wants.
 const (
 	WantProgress = "progress" // a Progress
+	WantCredits  = "credits"  // []assemble.Credit: what is pending until the job is done
 	WantPartial  = "partial"  // the bytes of the artefact, as far as it goes
 	WantTasks    = "tasks"    // Tasks: N of them from From on that are done, or also Open
 	WantTiles    = "tiles"    // Tiles: at most N

@@ -3,8 +3,6 @@ package foreman
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -42,7 +40,7 @@ func (f *Foreman) clearOld() {
 // credit sums up what each volunteer has done in a job that is done.
 func (f *Foreman) credit(ctx context.Context, j *ledger.Job) (ledger.Tally, error) {
 	t := ledger.Tally{Finished: j.Finished}
-	sums := map[string]*ledger.Credit{}
+	var tally assemble.Tally
 	reader := f.Ledger.OpenChunks(j.Records)
 	for i := range j.Tasks {
 		data, err := reader.Get(ctx, i)
@@ -53,16 +51,10 @@ func (f *Foreman) credit(ctx context.Context, j *ledger.Job) (ledger.Tally, erro
 		if err := cbor.Unmarshal(data, &r); err != nil {
 			return t, err
 		}
-		for _, v := range r.Voters {
-			if sums[v.ID] == nil {
-				sums[v.ID] = &ledger.Credit{Volunteer: v.ID, Name: v.Name}
-			}
-			sums[v.ID].Tasks++
-			sums[v.ID].Millis += v.Millis
-		}
+		tally.Add(r)
 	}
-	for _, id := range slices.Sorted(maps.Keys(sums)) {
-		t.Credits = append(t.Credits, *sums[id])
+	for _, c := range tally.Credits() {
+		t.Credits = append(t.Credits, ledger.Credit(c))
 	}
 	return t, nil
 }

@@ -131,8 +131,6 @@ func (a *activeJob) volunteer(ctx context.Context, p dispatch.Person) schedule.V
 	case old.Trusted != p.Trusted || old.Network != p.Network:
 		a.people.all[v] = p
 		a.know(ctx, v, a.job.Reputation(v))
-	default:
-		a.people.all[v].Name = p.Name
 	}
 	return v
 }

@@ -240,13 +240,9 @@ func (a *activeJob) noteFailure(task uint32, p dispatch.Person, reason, stderr s
 	if len(a.failures) == keptFailures {
 		a.failures = a.failures[1:]
 	}
-	by := p.Name
-	if by == "" {
-		by = p.ID
-	}
 	a.noted++
 	a.failures = append(a.failures, dispatch.Failing{
-		Task: int(task), By: by, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: time.Now().UnixMilli(),
+		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: time.Now().UnixMilli(),
 	})
 }
 

@@ -92,8 +92,7 @@ func (a *activeJob) confirm(e schedule.Effect, hash []byte) *accepted {
 
 func (a *activeJob) voters(e schedule.Effect) (voters []assemble.Voter) {
 	for _, v := range e.Votes {
-		p := a.people.all[v.Volunteer]
-		voters = append(voters, assemble.Voter{ID: p.ID, Name: p.Name, Millis: int64(v.Millis)})
+		voters = append(voters, assemble.Voter{ID: a.people.all[v.Volunteer].ID, Millis: int64(v.Millis)})
 	}
 	return voters
 }
@@ -202,7 +201,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 		voters, e.Sure = append(old.Voters, voters...), e.Sure || old.Sure
 	}
 	for _, v := range voters {
-		n := a.volunteer(ctx, dispatch.Person{ID: v.ID, Name: v.Name})
+		n := a.volunteer(ctx, dispatch.Person{ID: v.ID})
 		e.Votes = append(e.Votes, schedule.Vote{Volunteer: n, Millis: uint32(v.Millis)})
 	}
 	a.step(e)

@@ -31,6 +31,8 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 		return answer(a.tasks(q))
 	case dispatch.WantTiles:
 		return answer(dispatch.Encode(a.tiles(q)), nil)
+	case dispatch.WantCredits:
+		return answer(dispatch.Encode(a.assembly.Credits()), nil)
 	case dispatch.WantPartial:
 		assembly := a.assembly
 		a.foreman.metrics.partials.Inc()

@@ -222,7 +222,7 @@ func (g *Gateway) Workers() []Worker {
 	all := make([]Worker, 0, len(g.sessions))
 	for _, s := range g.sessions {
 		all = append(all, Worker{
-			ID: s.id, Volunteer: s.person.ID, Name: s.person.Name, Engine: s.hello.Engine, Platform: s.hello.Platform,
+			ID: s.id, Volunteer: s.person.ID, Name: g.Ledger.Alias(s.person.ID).Name, Engine: s.hello.Engine, Platform: s.hello.Platform,
 			Slots: int(s.slots.Load()), Since: s.since, Leases: s.sent.Load(),
 		})
 	}

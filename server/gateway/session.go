@@ -15,6 +15,7 @@ import (
 
 	"potluck/server/dispatch"
 	"potluck/server/guard"
+	"potluck/server/ledger"
 	"potluck/server/schedule"
 	"potluck/wire"
 )
@@ -96,19 +97,22 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	switch {
 	case h.Protocol != wire.Protocol:
 		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
-	case len(h.Secret) < 16 || len(h.Secret) > 64 || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
-		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of 16 to 64 bytes, 1 to %d slots, a name of at most %d characters", maxSlots, maxName)}
+	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
+		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name of at most %d characters", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
 	case h.Token != "" && !trusted:
 		return refusedToken
 	case s.gateway.Closed && !trusted:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "only workers with a runner's token may compute here, and this one has none"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Name: h.Name, Trusted: trusted, Network: s.gateway.network(s.address)}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.gateway.network(s.address)}
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
+	if err := s.gateway.Ledger.SetAlias(ctx, s.person.ID, ledger.Alias{Name: h.Name}); err != nil {
+		s.gateway.Log.Warn("a volunteer goes by the name he had", "error", err)
+	}
 	s.token = h.Token
-	h.Secret, h.Token = nil, ""
+	h.Secret, h.Token, h.Name = nil, "", ""
 	s.hello = h
 	s.slots.Store(int32(h.Slots))
 	s.credit.Store(m.Credit)

@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"potluck/server/schedule"
 )
 
 // A Credit is what a volunteer has done in one job, or in all.
 type Credit struct {
 	Volunteer string `json:"volunteer"`
-	Name      string `json:"name,omitempty"`
 	Tasks     int64  `json:"tasks"`
-	Millis    int64  `json:"ms"`
+	Millis    int64  `json:"ms"` // of computing, by the jobs' own measure
 }
 
 // A Tally is the credit for one job. It outlives the job.
@@ -44,33 +45,51 @@ func (l *Ledger) PutTally(ctx context.Context, job string, t Tally) error {
 	return nil
 }
 
-// Leaderboard sums up the credit for jobs that finished since a time, the most
-// computing first.
-func (l *Ledger) Leaderboard(since time.Time) []Credit {
+// A Standing is what a volunteer has done in all.
+type Standing struct {
+	Credit
+	Pending Credit // in jobs that still run
+}
+
+// Leaderboard sums up the credit for jobs that finished since a time, beside
+// what is pending, the most first. Who is in quarantine has none.
+func (l *Ledger) Leaderboard(since time.Time, pending []Credit) []Standing {
+	sums := map[string]*Standing{}
+	of := func(volunteer string) *Standing {
+		if sums[volunteer] == nil {
+			sums[volunteer] = &Standing{Credit: Credit{Volunteer: volunteer}, Pending: Credit{Volunteer: volunteer}}
+		}
+		return sums[volunteer]
+	}
 	l.credits.mu.Lock()
-	defer l.credits.mu.Unlock()
-	sums := map[string]*Credit{}
 	for _, t := range l.credits.tallies {
 		if t.Finished.Before(since) {
 			continue
 		}
 		for _, c := range t.Credits {
-			sum := sums[c.Volunteer]
-			if sum == nil {
-				sum = &Credit{Volunteer: c.Volunteer}
-				sums[c.Volunteer] = sum
-			}
-			sum.Name, sum.Tasks, sum.Millis = c.Name, sum.Tasks+c.Tasks, sum.Millis+c.Millis
+			of(c.Volunteer).add(c)
 		}
 	}
-	board := make([]Credit, 0, len(sums))
-	for _, c := range sums {
-		board = append(board, *c)
+	l.credits.mu.Unlock()
+	for _, c := range pending {
+		of(c.Volunteer).Pending.add(c)
 	}
-	slices.SortFunc(board, func(a, b Credit) int {
-		return cmp.Or(cmp.Compare(b.Millis, a.Millis), cmp.Compare(b.Tasks, a.Tasks), cmp.Compare(a.Volunteer, b.Volunteer))
+	board := make([]Standing, 0, len(sums))
+	for _, s := range sums {
+		if l.Reputation(s.Volunteer).Standing != schedule.Quarantined {
+			board = append(board, *s)
+		}
+	}
+	slices.SortFunc(board, func(a, b Standing) int {
+		return cmp.Or(b.compare(a.Credit), b.Pending.compare(a.Pending), cmp.Compare(a.Volunteer, b.Volunteer))
 	})
 	return board
+}
+
+func (c *Credit) add(more Credit) { c.Tasks, c.Millis = c.Tasks+more.Tasks, c.Millis+more.Millis }
+
+func (c Credit) compare(other Credit) int {
+	return cmp.Or(cmp.Compare(c.Millis, other.Millis), cmp.Compare(c.Tasks, other.Tasks))
 }
 
 // applyTally takes an entry of the watcher.

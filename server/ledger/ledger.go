@@ -51,12 +51,13 @@ type Ledger struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 
-	jobs, owners, modules, grid, keys, credit, conduct, tokenBucket, approvals jetstream.KeyValue
-	data, uploads                                                              jetstream.ObjectStore
+	jobs, owners, modules, grid, keys, credit, conduct, aliasBucket, tokenBucket, approvals jetstream.KeyValue
+	data, uploads                                                                           jetstream.ObjectStore
 
 	table     table
 	credits   credits
 	people    people
+	aliases   aliases
 	tokens    tokenTable
 	published published
 	owned     owned
@@ -105,7 +106,7 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	l.cancel = cancel
 	l.table.jobs, l.table.fresh, l.credits.tallies = map[string]*Job{}, map[string]bool{}, map[string]Tally{}
 	l.tokens.all, l.tokens.touched, l.tokens.changed = map[string]*Token{}, map[string]time.Time{}, make(chan struct{})
-	l.people.known = map[string]Reputation{}
+	l.people.known, l.aliases.known = map[string]Reputation{}, map[string]knownAlias{}
 	l.published.all = map[string]Module{}
 	for _, w := range []struct {
 		bucket jetstream.KeyValue
@@ -116,6 +117,7 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 		{l.tokenBucket, l.applyToken},
 		{l.modules, l.applyModule},
 		{l.conduct, l.applyReputation},
+		{l.aliasBucket, l.applyAlias},
 	} {
 		if err := l.watch(ctx, background, w.bucket, w.apply); err != nil {
 			return err
@@ -211,6 +213,7 @@ func (l *Ledger) buckets(ctx context.Context) error {
 		{&l.grid, "grid", 0, 0},
 		{&l.credit, "credit", 0, 0},
 		{&l.conduct, "reputation", 0, 0},
+		{&l.aliasBucket, "aliases", 0, 0},
 		{&l.keys, "idempotency", 24 * time.Hour, 0},
 		{&l.tokenBucket, "tokens", 0, 0},
 		{&l.approvals, "approvals", 0, 0},

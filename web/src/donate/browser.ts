@@ -1,7 +1,9 @@
 import executor from '../executor/executor.ts?worker&url';
 import wasm from '../../generated/agent.wasm?url';
+import { api, take } from '../api/client';
 import { Donor, type Agent } from './donor.svelte';
 import { guards } from './guards';
+import { hex } from './identity';
 import { missing } from './missing';
 import { presence } from './presence.svelte';
 import { lockSeat } from './seat';
@@ -22,6 +24,9 @@ export const donor = new Donor({
   missing: missing(),
   seat: lockSeat(),
   guards: guards(),
+  erase: async (secret) => {
+    await take(api.DELETE('/volunteers/me', { params: { header: { 'Potluck-Secret': hex(secret) } } }));
+  },
   awake: 'wakeLock' in navigator ? keepAwake : undefined,
   local: storage('local'),
   session: storage('session'),

@@ -1,7 +1,7 @@
 import type { Command, EndCode, Report, Status } from '../agent/protocol';
 import { Contribution, nothing, sum } from './contribution';
 import type { Guard, GuardName } from './guards';
-import { forget, secret } from './identity';
+import { forget, known, secret } from './identity';
 import type { Leave, Seat } from './seat';
 import { load, save, type Settings } from './settings';
 import { stateOf, type Pause, type State } from './states';
@@ -27,6 +27,8 @@ export interface Surroundings {
   guards: Guard[];
   /** Keeps the screen on until the returned function is called; missing where that cannot be. */
   awake?: () => () => void;
+  /** Has the grid erase what the owner of a secret is called. */
+  erase: (secret: Uint8Array) => Promise<void>;
   local?: Storage;
   session?: Storage;
 }
@@ -174,9 +176,11 @@ export class Donor {
     if ('cores' in change || 'share' in change) this.limit();
   };
 
-  /** Makes this browser a stranger to the grid. */
-  forget = (): void => {
+  /** Has the grid erase the name, and makes this browser a stranger to it. Without the secret nobody could. */
+  forget = async (): Promise<void> => {
     this.stop();
+    const had = known(this.around.local);
+    if (had) await this.around.erase(had);
     forget(this.around.local);
     this.change({ name: '' });
   };

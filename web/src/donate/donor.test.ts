@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { nothing } from './contribution';
 import { fakeDonor, FakeStorage } from './fakes';
+import { known } from './identity';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -54,10 +55,27 @@ describe('start', () => {
       await donor.start();
       const start = agents[0]?.heard[0];
       secrets.push(start?.do === 'start' ? start.secret.join() : '');
-      if (forget) donor.forget();
+      if (forget) await donor.forget();
     }
     expect(secrets[1]).toBe(secrets[0]);
     expect(secrets[2]).not.toBe(secrets[0]);
+  });
+
+  it('forgets nothing here before the grid has erased the name', async () => {
+    const local = new FakeStorage();
+    const { donor, erased, started } = fakeDonor({ local });
+    await started();
+    donor.change({ name: 'Ada' });
+    const had = known(local);
+    erased.fails = true;
+    await expect(donor.forget()).rejects.toThrow('offline');
+    expect([known(local), donor.settings.name]).toEqual([had, 'Ada']);
+    erased.fails = false;
+    await donor.forget();
+    expect(erased.secrets).toEqual([had]);
+    expect([known(local), donor.settings.name]).toEqual([undefined, '']);
+    await donor.forget();
+    expect(erased.secrets).toHaveLength(1);
   });
 
   it('follows what the agent reports', async () => {

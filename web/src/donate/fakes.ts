@@ -115,6 +115,7 @@ export function fakeDonor(change: Partial<Surroundings> = {}) {
   const battery = new FakeGuard('battery');
   const busy = new FakeGuard('busy');
   const screen = { on: false };
+  const erased = { fails: false, secrets: [] as Uint8Array[] };
   const donor = new Donor({
     agent: () => {
       const agent = new FakeAgent();
@@ -132,6 +133,11 @@ export function fakeDonor(change: Partial<Surroundings> = {}) {
       screen.on = true;
       return () => (screen.on = false);
     },
+    erase: (secret) => {
+      if (erased.fails) return Promise.reject(new Error('offline'));
+      erased.secrets.push(secret);
+      return Promise.resolve();
+    },
     local: new FakeStorage(),
     session: new FakeStorage(),
     ...change,
@@ -144,5 +150,5 @@ export function fakeDonor(change: Partial<Surroundings> = {}) {
     agent.status();
     return agent;
   };
-  return { donor, agents, seat, battery, busy, screen, started };
+  return { donor, agents, seat, battery, busy, screen, erased, started };
 }

@@ -37,6 +37,9 @@ export function forget(store: Storage | undefined): void {
 export async function volunteerId(secret: Uint8Array): Promise<string | undefined> {
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
   if (!subtle) return undefined;
-  const hash = new Uint8Array(await subtle.digest('SHA-256', new Uint8Array(secret)));
-  return Array.from(hash.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex(new Uint8Array(await subtle.digest('SHA-256', new Uint8Array(secret))).subarray(0, 8));
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,0 +1,68 @@
+package assemble
+
+import (
+	"reflect"
+	"testing"
+)
+
+// computed is a record of a task that was out for a minute.
+func computed(task int, voters ...Voter) Record {
+	return Record{Task: task, Voters: voters, Lent: 1, Accepted: 60_001}
+}
+
+// The same task is worth the same to everybody, whatever anybody claims.
+func TestCredits(t *testing.T) {
+	for name, test := range map[string]struct {
+		records []Record
+		want    []Credit
+	}{
+		"nobody": {want: []Credit{}},
+		"a fast and a slow machine": {
+			[]Record{computed(0, Voter{"fast", 100}, Voter{"slow", 900}), computed(1, Voter{"fast", 110}, Voter{"slow", 800})},
+			[]Credit{{"fast", 2, 220}, {"slow", 2, 220}},
+		},
+		"a liar among others": {
+			[]Record{computed(0, Voter{"ada", 10}), computed(1, Voter{"bob", 12}), computed(2, Voter{"eve", 60_000})},
+			[]Credit{{"ada", 1, 12}, {"bob", 1, 12}, {"eve", 1, 12}},
+		},
+		"a liar alone":   {[]Record{computed(0, Voter{"eve", 1 << 40})}, []Credit{{"eve", 1, 60_000}}},
+		"less than none": {[]Record{computed(0, Voter{"eve", -5})}, []Credit{{"eve", 1, 1}}},
+		"an old record":  {[]Record{{Voters: []Voter{{"ada", 7}}}}, []Credit{{"ada", 1, 7}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var tally Tally
+			for _, r := range test.records {
+				tally.Add(r)
+			}
+			if got := tally.Credits(); !reflect.DeepEqual(got, test.want) {
+				t.Errorf("%v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// The credit in a running job follows what becomes of its tasks.
+func TestCreditsFollow(t *testing.T) {
+	a := New(plan(2), joiner{}, t.TempDir())
+	defer a.Close()
+	check := func(when string, want ...Credit) {
+		t.Helper()
+		if got := a.Credits(); !reflect.DeepEqual(got, append([]Credit{}, want...)) {
+			t.Errorf("%s: %v, want %v", when, got, want)
+		}
+	}
+	check("at first")
+	for range 2 { // the second time changes nothing
+		if err := a.Add(computed(0, Voter{"ada", 10}), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("with one", Credit{"ada", 1, 10})
+	if err := a.Confirm(0, []Voter{{"bob", 4}}, false); err != nil {
+		t.Fatal(err)
+	}
+	check("with another opinion", Credit{"ada", 1, 4}, Credit{"bob", 1, 4})
+	a.Remove(0)
+	a.Remove(1)
+	check("taken back")
+}
