@@ -146,7 +146,7 @@ func TestRoles(t *testing.T) {
 		}, nil, []int{no, not, not, gone, no, no, not, no}},
 		{"DELETE /api/v1/tokens/:id", func() string { return g.submitter().ID }, nil, []int{no, not, not, gone, no, no, not, no}},
 	}
-	known := []string{"POST /api/v1/session", "DELETE /api/v1/session", "PUT /api/v1/work/:job/outputs/:hash"}
+	known := []string{"POST /api/v1/session", "DELETE /api/v1/session", "DELETE /api/v1/volunteers/me", "PUT /api/v1/work/:job/outputs/:hash"}
 	for _, c := range all {
 		known = append(known, c.route)
 		method, path, _ := strings.Cut(c.route, " ")
