@@ -158,6 +158,24 @@ func (e VoterState) Valid() bool {
 	}
 }
 
+// Defines values for GetLeaderboardParamsBy.
+const (
+	GetLeaderboardParamsByTeam      GetLeaderboardParamsBy = "team"
+	GetLeaderboardParamsByVolunteer GetLeaderboardParamsBy = "volunteer"
+)
+
+// Valid indicates whether the value is a known member of the GetLeaderboardParamsBy enum.
+func (e GetLeaderboardParamsBy) Valid() bool {
+	switch e {
+	case GetLeaderboardParamsByTeam:
+		return true
+	case GetLeaderboardParamsByVolunteer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
 
@@ -448,7 +466,9 @@ type Session struct {
 
 // Standing defines model for Standing.
 type Standing struct {
-	Name string `json:"name"`
+	// Members Of a team; 0 for a volunteer.
+	Members int    `json:"members"`
+	Name    string `json:"name"`
 
 	// PendingSeconds Credit for those
 	PendingSeconds float64 `json:"pending_seconds"`
@@ -461,6 +481,7 @@ type Standing struct {
 
 	// Tasks Results that were counted.
 	Tasks     int64  `json:"tasks"`
+	Team      string `json:"team"`
 	Volunteer string `json:"volunteer"`
 }
 
@@ -640,7 +661,13 @@ type GetLeaderboardParams struct {
 	// Days Only jobs that ended in so many days; all without.
 	Days  int `form:"days,omitempty" json:"days,omitempty,omitzero"`
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// By With `team`, an entry for each team, without `volunteer` and `name`.
+	By GetLeaderboardParamsBy `form:"by,omitempty" json:"by,omitempty,omitzero"`
 }
+
+// GetLeaderboardParamsBy defines parameters for GetLeaderboard.
+type GetLeaderboardParamsBy string
 
 // ForgetMeParams defines parameters for ForgetMe.
 type ForgetMeParams struct {
@@ -958,7 +985,7 @@ type ClientInterface interface {
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	//
 	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 	ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1523,7 +1550,7 @@ func (c *Client) RevokeToken(ctx context.Context, id string, reqEditors ...Reque
 	return c.Client.Do(req)
 }
 
-// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 //
 // Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2369,6 +2396,14 @@ func NewGetLeaderboardRequest(server string, params *GetLeaderboardParams) (*htt
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3083,7 +3118,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeTokenWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
 
-	// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMeWithResponse Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4998,7 +5033,7 @@ func (c *ClientWithResponses) RevokeTokenWithResponse(ctx context.Context, id st
 	return ParseRevokeTokenResponse(rsp)
 }
 
-// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+// ForgetMeWithResponse Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 //
 // Returns a wrapper object for the known response body format(s).
 //

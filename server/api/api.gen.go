@@ -154,6 +154,24 @@ func (e VoterState) Valid() bool {
 	}
 }
 
+// Defines values for GetLeaderboardParamsBy.
+const (
+	GetLeaderboardParamsByTeam      GetLeaderboardParamsBy = "team"
+	GetLeaderboardParamsByVolunteer GetLeaderboardParamsBy = "volunteer"
+)
+
+// Valid indicates whether the value is a known member of the GetLeaderboardParamsBy enum.
+func (e GetLeaderboardParamsBy) Valid() bool {
+	switch e {
+	case GetLeaderboardParamsByTeam:
+		return true
+	case GetLeaderboardParamsByVolunteer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Collect How outputs are put together if the program does not reduce them.
 type Collect string
 
@@ -444,7 +462,9 @@ type Session struct {
 
 // Standing defines model for Standing.
 type Standing struct {
-	Name string `json:"name"`
+	// Members Of a team; 0 for a volunteer.
+	Members int    `json:"members"`
+	Name    string `json:"name"`
 
 	// PendingSeconds Credit for those
 	PendingSeconds float64 `json:"pending_seconds"`
@@ -457,6 +477,7 @@ type Standing struct {
 
 	// Tasks Results that were counted.
 	Tasks     int64  `json:"tasks"`
+	Team      string `json:"team"`
 	Volunteer string `json:"volunteer"`
 }
 
@@ -636,7 +657,13 @@ type GetLeaderboardParams struct {
 	// Days Only jobs that ended in so many days; all without.
 	Days  int `form:"days,omitempty" json:"days,omitempty,omitzero"`
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// By With `team`, an entry for each team, without `volunteer` and `name`.
+	By GetLeaderboardParamsBy `form:"by,omitempty" json:"by,omitempty,omitzero"`
 }
+
+// GetLeaderboardParamsBy defines parameters for GetLeaderboard.
+type GetLeaderboardParamsBy string
 
 // ForgetMeParams defines parameters for ForgetMe.
 type ForgetMeParams struct {
@@ -745,7 +772,7 @@ type ServerInterface interface {
 	// RevokeToken End a token. For admins.
 	// (DELETE /tokens/{id})
 	RevokeToken(ctx echo.Context, id string) error
-	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	// (DELETE /volunteers/me)
 	ForgetMe(ctx echo.Context, params ForgetMeParams) error
 	// ListWorkers The workers that are connected to this server.
@@ -1123,6 +1150,13 @@ func (w *ServerInterfaceWrapper) GetLeaderboard(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", ctx.QueryParams(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter by: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments

@@ -53,3 +53,30 @@ func TestPendingThenValidated(t *testing.T) {
 		t.Errorf("with somebody in quarantine: %+v", board)
 	}
 }
+
+// What the members of a team have done is added up, as long as they are in it.
+func TestTeams(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	j := g.echoes("one\ntwo\nthree\n", "")
+	for name, team := range map[string]string{"Ada": " Engines ", "Charles": "Engines", "Grace": ""} {
+		w := &worker{t: t, conn: g.dial()}
+		w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Team: team, Secret: secretOf(name), Slots: 1}})
+		w.echoIn(time.Millisecond)
+	}
+	g.ended(j.ID)
+	teams := func() []api.Standing { return get[[]api.Standing](g, "/api/v1/leaderboard?by=team") }
+	g.until("the team's credit", func() bool {
+		all := teams()
+		return len(all) == 1 && all[0].Team == "Engines" && all[0].Members == 2 && all[0].Tasks == 2 && all[0].Seconds == 0.002 && all[0].Volunteer == ""
+	})
+	if s := g.standing("Ada"); s.Team != "Engines" || s.Tasks != 1 {
+		t.Errorf("one of the team: %+v", s)
+	}
+	g.worker("Charles", 0) // without a team
+	if all := teams(); len(all) != 1 || all[0].Members != 1 || all[0].Tasks != 1 {
+		t.Errorf("when one has left: %+v", all)
+	}
+	if status, _, _ := g.request("GET", "/api/v1/leaderboard?by=luck", nil); status != 422 && status != 400 {
+		t.Errorf("by luck: %d", status)
+	}
+}
