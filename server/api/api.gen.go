@@ -133,6 +133,27 @@ func (e TaskState) Valid() bool {
 	}
 }
 
+// Defines values for VolunteerTrust.
+const (
+	VolunteerTrustEstablished VolunteerTrust = "established"
+	VolunteerTrustNewcomer    VolunteerTrust = "newcomer"
+	VolunteerTrustQuarantined VolunteerTrust = "quarantined"
+)
+
+// Valid indicates whether the value is a known member of the VolunteerTrust enum.
+func (e VolunteerTrust) Valid() bool {
+	switch e {
+	case VolunteerTrustEstablished:
+		return true
+	case VolunteerTrustNewcomer:
+		return true
+	case VolunteerTrustQuarantined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VoterState.
 const (
 	VoterStateAnswered  VoterState = "answered"
@@ -572,6 +593,39 @@ type Upload struct {
 	ID    string `json:"id"`
 }
 
+// Volunteer defines model for Volunteer.
+type Volunteer struct {
+	// Answered Answers since then, lately,
+	Answered int `json:"answered"`
+
+	// Checked and how many of them others have confirmed.
+	Checked        int     `json:"checked"`
+	Name           string  `json:"name"`
+	PendingSeconds float64 `json:"pending_seconds"`
+	PendingTasks   int64   `json:"pending_tasks"`
+
+	// Probation So many of them make him established.
+	Probation int `json:"probation"`
+
+	// Proven Answers of a newcomer that were right.
+	Proven int `json:"proven"`
+
+	// Reason Why he is in quarantine.
+	Reason  string  `json:"reason"`
+	Seconds float64 `json:"seconds"`
+
+	// Tasks As on the leaderboard.
+	Tasks int64  `json:"tasks"`
+	Team  string `json:"team"`
+
+	// Trust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+	Trust     VolunteerTrust `json:"trust"`
+	Volunteer string         `json:"volunteer"`
+}
+
+// VolunteerTrust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+type VolunteerTrust string
+
 // Voter defines model for Voter.
 type Voter struct {
 	ID string `json:"id"`
@@ -775,6 +829,9 @@ type ServerInterface interface {
 	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	// (DELETE /volunteers/me)
 	ForgetMe(ctx echo.Context, params ForgetMeParams) error
+	// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	// (GET /volunteers/{id})
+	GetVolunteer(ctx echo.Context, id string) error
 	// ListWorkers The workers that are connected to this server.
 	// (GET /workers)
 	ListWorkers(ctx echo.Context) error
@@ -1306,6 +1363,22 @@ func (w *ServerInterfaceWrapper) ForgetMe(ctx echo.Context) error {
 	return err
 }
 
+// GetVolunteer converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVolunteer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVolunteer(ctx, id)
+	return err
+}
+
 // ListWorkers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListWorkers(ctx echo.Context) error {
 	var err error
@@ -1392,6 +1465,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/grid/events", wrapper.WatchGrid, options.OperationMiddlewares["watchGrid"]...)
 	router.GET(options.BaseURL+"/workers", wrapper.ListWorkers, options.OperationMiddlewares["listWorkers"]...)
 	router.DELETE(options.BaseURL+"/volunteers/me", wrapper.ForgetMe, options.OperationMiddlewares["forgetMe"]...)
+	router.GET(options.BaseURL+"/volunteers/:id", wrapper.GetVolunteer, options.OperationMiddlewares["getVolunteer"]...)
 	router.GET(options.BaseURL+"/leaderboard", wrapper.GetLeaderboard, options.OperationMiddlewares["getLeaderboard"]...)
 
 }

@@ -80,3 +80,41 @@ func TestTeams(t *testing.T) {
 		t.Errorf("by luck: %d", status)
 	}
 }
+
+// A volunteer can ask what the grid thinks of him.
+func TestVolunteer(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	ada := g.worker("Ada", 2)
+	about := func() api.Volunteer { return get[api.Volunteer](g, "/api/v1/volunteers/"+ada.id) }
+	if v := about(); v.Trust != api.VolunteerTrustNewcomer || v.Name != "Ada" || v.Proven != 0 || v.Probation != schedule.Probation || v.Tasks+v.PendingTasks != 0 {
+		t.Errorf("at first: %+v", v)
+	}
+	j := g.echoes("one\ntwo\n", "")
+	ada.echoIn(time.Millisecond)
+	g.until("a task to be pending", func() bool { v := about(); return v.PendingTasks == 1 && v.PendingSeconds == 0.001 })
+	ada.echoIn(time.Millisecond)
+	g.ended(j.ID)
+	g.until("the credit", func() bool { v := about(); return v.Tasks == 2 && v.Seconds == 0.002 && v.PendingTasks == 0 })
+	behave := func(did schedule.Did) {
+		if err := g.ledger.Behaved(t.Context(), ada.id, did, "a test says so"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behave(schedule.Did{Right: 4})
+	if v := about(); v.Trust != api.VolunteerTrustNewcomer || v.Proven != 4 {
+		t.Errorf("after four answers: %+v", v)
+	}
+	behave(schedule.Did{Right: 8, Alone: 20})
+	if v := about(); v.Trust != api.VolunteerTrustEstablished || v.Answered != 22 || v.Checked != 2 {
+		t.Errorf("established: %+v", v)
+	}
+	behave(schedule.Did{Lied: true, At: time.Now().UnixMicro()})
+	if v := about(); v.Trust != api.VolunteerTrustQuarantined || v.Reason != "a test says so" || v.Tasks != 0 {
+		t.Errorf("caught: %+v", v)
+	}
+	for _, id := range []string{"me", "ADA", "0123456789ABCDEF", ada.id + "00"} {
+		if status, _, _ := g.request("GET", "/api/v1/volunteers/"+id, nil); status != 404 {
+			t.Errorf("%s: %d", id, status)
+		}
+	}
+}

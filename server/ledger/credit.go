@@ -85,6 +85,30 @@ func (l *Ledger) Leaderboard(since time.Time, pending []Credit) []Standing {
 	return board
 }
 
+// StandingOf gives the standing of one volunteer, of all times.
+func (l *Ledger) StandingOf(volunteer string, pending []Credit) Standing {
+	s := Standing{Credit: Credit{Volunteer: volunteer}, Alias: l.Alias(volunteer), Pending: Credit{Volunteer: volunteer}}
+	if l.quarantined(volunteer) {
+		return s
+	}
+	l.credits.mu.Lock()
+	defer l.credits.mu.Unlock()
+	for _, t := range l.credits.tallies {
+		s.addOwn(t.Credits)
+	}
+	s.Pending.addOwn(pending)
+	return s
+}
+
+// addOwn adds those credits that are of the same volunteer.
+func (c *Credit) addOwn(all []Credit) {
+	for _, more := range all {
+		if more.Volunteer == c.Volunteer {
+			c.add(more)
+		}
+	}
+}
+
 // Teams puts what the members of each team have done together.
 func Teams(board []Standing) []Standing {
 	sums := map[string]*Standing{}

@@ -34,7 +34,7 @@ export type Report =
   | { kind: 'ended'; code: EndCode; reason: string };
 
 /** Why the agent ended. 'stopped' was asked for; 'failed' is its own trouble (no WebAssembly, out of memory…). */
-export type EndCode = 'stopped' | 'protocol' | 'token' | 'message' | 'full' | 'revoked' | 'failed';
+export type EndCode = 'stopped' | 'protocol' | 'token' | 'message' | 'full' | 'quarantine' | 'failed';
 
 export interface Status {
   connection: 'connecting' | 'connected' | 'offline';

@@ -238,7 +238,7 @@ describe('the end', () => {
     expect(donor.state).toBe('stopped');
   });
 
-  it.each(['protocol', 'token', 'revoked', 'full'] as const)(
+  it.each(['protocol', 'token', 'quarantine', 'full'] as const)(
     'has words of its own when it is %s',
     async (code) => {
       const { donor, started } = fakeDonor();

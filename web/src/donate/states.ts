@@ -21,7 +21,7 @@ export type State =
   | 'stopped'
   | 'protocol'
   | 'token'
-  | 'revoked'
+  | 'quarantine'
   | 'full'
   | 'failed';
 
@@ -43,7 +43,7 @@ const ends: Record<EndCode, State> = {
   token: 'token',
   message: 'failed',
   full: 'full',
-  revoked: 'revoked',
+  quarantine: 'quarantine',
   failed: 'failed',
 };
 
@@ -80,7 +80,7 @@ export const looks: Record<State, Look> = {
   stopped: { icon: 'stop', tone: 'calm', title: 'Stopped' },
   protocol: { icon: 'retry', tone: 'bad', title: 'This page is out of date' },
   token: { icon: 'warning', tone: 'bad', title: 'This grid wants a token' },
-  revoked: { icon: 'cross', tone: 'bad', title: 'This grid no longer takes your results' },
+  quarantine: { icon: 'cross', tone: 'bad', title: 'This grid no longer takes your results' },
   full: { icon: 'warning', tone: 'bad', title: 'The table is full' },
   failed: { icon: 'warning', tone: 'bad', title: 'Something went wrong' },
 };
@@ -125,8 +125,8 @@ export function explain(state: State, facts: Facts & { missing: string[]; waitin
       return 'The grid was updated and speaks another version of its protocol. Reload the page to get it.';
     case 'token':
       return 'Whoever runs it can give you one. It is kept only as long as this tab is open.';
-    case 'revoked':
-      return `${sentence(end?.reason)} Results from this browser were wrong too often, or the operator removed it. Faulty memory or overclocking can be the cause.`.trim();
+    case 'quarantine':
+      return sentence(end?.reason);
     case 'full':
       return `${sentence(end?.reason)} It takes no more workers from here at the moment.`.trim();
     case 'failed':
