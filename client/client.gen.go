@@ -137,6 +137,27 @@ func (e TaskState) Valid() bool {
 	}
 }
 
+// Defines values for VolunteerTrust.
+const (
+	VolunteerTrustEstablished VolunteerTrust = "established"
+	VolunteerTrustNewcomer    VolunteerTrust = "newcomer"
+	VolunteerTrustQuarantined VolunteerTrust = "quarantined"
+)
+
+// Valid indicates whether the value is a known member of the VolunteerTrust enum.
+func (e VolunteerTrust) Valid() bool {
+	switch e {
+	case VolunteerTrustEstablished:
+		return true
+	case VolunteerTrustNewcomer:
+		return true
+	case VolunteerTrustQuarantined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VoterState.
 const (
 	VoterStateAnswered  VoterState = "answered"
@@ -152,6 +173,24 @@ func (e VoterState) Valid() bool {
 	case VoterStateComputing:
 		return true
 	case VoterStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetLeaderboardParamsBy.
+const (
+	GetLeaderboardParamsByTeam      GetLeaderboardParamsBy = "team"
+	GetLeaderboardParamsByVolunteer GetLeaderboardParamsBy = "volunteer"
+)
+
+// Valid indicates whether the value is a known member of the GetLeaderboardParamsBy enum.
+func (e GetLeaderboardParamsBy) Valid() bool {
+	switch e {
+	case GetLeaderboardParamsByTeam:
+		return true
+	case GetLeaderboardParamsByVolunteer:
 		return true
 	default:
 		return false
@@ -512,7 +551,9 @@ type Session struct {
 
 // Standing defines model for Standing.
 type Standing struct {
-	Name string `json:"name"`
+	// Members Of a team; 0 for a volunteer.
+	Members int    `json:"members"`
+	Name    string `json:"name"`
 
 	// PendingSeconds Credit for those
 	PendingSeconds float64 `json:"pending_seconds"`
@@ -525,6 +566,7 @@ type Standing struct {
 
 	// Tasks Results that were counted.
 	Tasks     int64  `json:"tasks"`
+	Team      string `json:"team"`
 	Volunteer string `json:"volunteer"`
 }
 
@@ -622,6 +664,39 @@ type Upload struct {
 	ID    string `json:"id"`
 }
 
+// Volunteer defines model for Volunteer.
+type Volunteer struct {
+	// Answered Answers since then, lately,
+	Answered int `json:"answered"`
+
+	// Checked and how many of them others have confirmed.
+	Checked        int     `json:"checked"`
+	Name           string  `json:"name"`
+	PendingSeconds float64 `json:"pending_seconds"`
+	PendingTasks   int64   `json:"pending_tasks"`
+
+	// Probation So many of them make him established.
+	Probation int `json:"probation"`
+
+	// Proven Answers of a newcomer that were right.
+	Proven int `json:"proven"`
+
+	// Reason Why he is in quarantine.
+	Reason  string  `json:"reason"`
+	Seconds float64 `json:"seconds"`
+
+	// Tasks As on the leaderboard.
+	Tasks int64  `json:"tasks"`
+	Team  string `json:"team"`
+
+	// Trust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+	Trust     VolunteerTrust `json:"trust"`
+	Volunteer string         `json:"volunteer"`
+}
+
+// VolunteerTrust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+type VolunteerTrust string
+
 // Voter defines model for Voter.
 type Voter struct {
 	ID string `json:"id"`
@@ -710,7 +785,13 @@ type GetLeaderboardParams struct {
 	// Days Only jobs that ended in so many days; all without.
 	Days  int `form:"days,omitempty" json:"days,omitempty,omitzero"`
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// By With `team`, an entry for each team, without `volunteer` and `name`.
+	By GetLeaderboardParamsBy `form:"by,omitempty" json:"by,omitempty,omitzero"`
 }
+
+// GetLeaderboardParamsBy defines parameters for GetLeaderboard.
+type GetLeaderboardParamsBy string
 
 // ForgetMeParams defines parameters for ForgetMe.
 type ForgetMeParams struct {
@@ -1041,10 +1122,15 @@ type ClientInterface interface {
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	//
 	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 	ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	//
+	// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
+	GetVolunteer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWorkers The workers that are connected to this server.
 	//
@@ -1639,11 +1725,26 @@ func (c *Client) RevokeToken(ctx context.Context, id string, reqEditors ...Reque
 	return c.Client.Do(req)
 }
 
-// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 //
 // Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewForgetMeRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+//
+// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
+func (c *Client) GetVolunteer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetVolunteerRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -2567,6 +2668,14 @@ func NewGetLeaderboardRequest(server string, params *GetLeaderboardParams) (*htt
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "by", params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -2940,6 +3049,40 @@ func NewForgetMeRequest(server string, params *ForgetMeParams) (*http.Request, e
 	return req, nil
 }
 
+// NewGetVolunteerRequest constructs an http.Request for the GetVolunteer method
+func NewGetVolunteerRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/volunteers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListWorkersRequest constructs an http.Request for the ListWorkers method
 func NewListWorkersRequest(server string) (*http.Request, error) {
 	var err error
@@ -3298,12 +3441,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeTokenWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
 
-	// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMeWithResponse Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 	ForgetMeWithResponse(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*ForgetMeResponse, error)
+
+	// GetVolunteerWithResponse What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
+	GetVolunteerWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetVolunteerResponse, error)
 
 	// ListWorkersWithResponse The workers that are connected to this server.
 	//
@@ -4786,6 +4936,54 @@ func (r ForgetMeResponse) ContentType() string {
 	return ""
 }
 
+type GetVolunteerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Volunteer
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetVolunteerResponse) GetJSON200() *Volunteer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetVolunteerResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetVolunteerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetVolunteerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetVolunteerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetVolunteerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWorkersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5331,7 +5529,7 @@ func (c *ClientWithResponses) RevokeTokenWithResponse(ctx context.Context, id st
 	return ParseRevokeTokenResponse(rsp)
 }
 
-// ForgetMeWithResponse Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+// ForgetMeWithResponse Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5342,6 +5540,19 @@ func (c *ClientWithResponses) ForgetMeWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseForgetMeResponse(rsp)
+}
+
+// GetVolunteerWithResponse What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
+func (c *ClientWithResponses) GetVolunteerWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetVolunteerResponse, error) {
+	rsp, err := c.GetVolunteer(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetVolunteerResponse(rsp)
 }
 
 // ListWorkersWithResponse The workers that are connected to this server.
@@ -6373,6 +6584,39 @@ func ParseForgetMeResponse(rsp *http.Response) (*ForgetMeResponse, error) {
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetVolunteerResponse parses an HTTP response from a GetVolunteerWithResponse call
+func ParseGetVolunteerResponse(rsp *http.Response) (*GetVolunteerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetVolunteerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Volunteer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

@@ -30,7 +30,7 @@ func main() {
 	host := js.Global().Get("potluck")
 	start := host.Get("start")
 	h := wire.Hello{
-		Name: start.Get("name").String(), Token: start.Get("token").String(), Slots: start.Get("slots").Int(),
+		Name: start.Get("name").String(), Team: start.Get("team").String(), Token: start.Get("token").String(), Slots: start.Get("slots").Int(),
 		Secret: make([]byte, start.Get("secret").Length()), Engine: "browser",
 	}
 	js.CopyBytesToGo(h.Secret, start.Get("secret"))

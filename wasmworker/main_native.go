@@ -33,6 +33,7 @@ type options struct {
 	Server    string        `required:"" help:"URL of the grid." env:"POTLUCK_SERVER"`
 	Slots     int           `help:"Tasks to compute at a time; 0 is one a core." default:"0" env:"POTLUCK_SLOTS"`
 	Name      string        `help:"What to be called, for all to see; nothing by default." env:"POTLUCK_NAME"`
+	Team      string        `help:"Team to compute for, for all to see." env:"POTLUCK_TEAM"`
 	Identity  string        `help:"File with the secret that the grid knows this volunteer by; it is made when there is none. Runners with the same one are one volunteer, with one vote. 'none' for another identity each time." default:"${identity}" env:"POTLUCK_IDENTITY"`
 	TokenFile string        `help:"File with a runner's token, for a closed grid or to be trusted." type:"existingfile" env:"POTLUCK_TOKEN_FILE"`
 	Token     string        `help:"The token itself; a file is safer." env:"POTLUCK_TOKEN"`
@@ -123,7 +124,7 @@ func (o *options) hello(log *slog.Logger) (h wire.Hello, err error) {
 		return h, err
 	}
 	h = wire.Hello{
-		Name: o.Name, Secret: forGrid(secret, o.Server), Token: o.Token, Slots: o.Slots,
+		Name: o.Name, Team: o.Team, Secret: forGrid(secret, o.Server), Token: o.Token, Slots: o.Slots,
 		Engine: "wazero", Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	if h.Slots <= 0 {

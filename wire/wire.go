@@ -46,6 +46,7 @@ type Hello struct {
 	Slots    int    `cbor:"5,keyasint"`           // tasks computed at a time
 	Engine   string `cbor:"6,keyasint,omitempty"` // what runs programs, for the grid's page
 	Platform string `cbor:"7,keyasint,omitempty"` // operating system and processor, likewise
+	Team     string `cbor:"8,keyasint,omitempty"` // for people; whoever names it is in it
 }
 
 // A Result answers a lease: an output, the name of one sent over HTTP, or a failure.

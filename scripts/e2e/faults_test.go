@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/binary"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -187,6 +188,32 @@ func TestRunnerOptions(t *testing.T) {
 	}
 	if by := g.by(j.ID); by["Ada"] != 2 || by["Grace"] != 3 {
 		t.Errorf("who did it: %v", by)
+	}
+}
+
+// Runners with one identity are one volunteer, over their starts too. He can
+// take his name back.
+func TestIdentity(t *testing.T) {
+	g := start(t)
+	identity := filepath.Join(t.TempDir(), "identity")
+	j := g.submit(client.NewJob{Program: "square", Params: params(`{"numbers":[1,2]}`)})
+	for range 2 {
+		if status, _ := exit(t, g.runner("Ada", "--identity", identity, "--max-tasks", "1")); status != 0 {
+			t.Fatalf("a runner ended with %d", status)
+		}
+	}
+	g.ended(j.ID, client.JobStateDone)
+	if by := g.by(j.ID); by["Ada"] != 2 {
+		t.Errorf("who did it: %v", by)
+	}
+	if status, _ := exit(t, g.runner("Ada", "--identity", identity, "--erase")); status != 0 {
+		t.Errorf("erasing ended with %d", status)
+	}
+	if by := g.by(j.ID); by[""] != 2 {
+		t.Errorf("who did it, without the name: %v", by)
+	}
+	if status, _ := exit(t, g.runner("Ada", "--erase")); status != 1 {
+		t.Errorf("erasing nobody ended with %d", status)
 	}
 }
 

@@ -133,6 +133,27 @@ func (e TaskState) Valid() bool {
 	}
 }
 
+// Defines values for VolunteerTrust.
+const (
+	VolunteerTrustEstablished VolunteerTrust = "established"
+	VolunteerTrustNewcomer    VolunteerTrust = "newcomer"
+	VolunteerTrustQuarantined VolunteerTrust = "quarantined"
+)
+
+// Valid indicates whether the value is a known member of the VolunteerTrust enum.
+func (e VolunteerTrust) Valid() bool {
+	switch e {
+	case VolunteerTrustEstablished:
+		return true
+	case VolunteerTrustNewcomer:
+		return true
+	case VolunteerTrustQuarantined:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VoterState.
 const (
 	VoterStateAnswered  VoterState = "answered"
@@ -148,6 +169,24 @@ func (e VoterState) Valid() bool {
 	case VoterStateComputing:
 		return true
 	case VoterStateFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetLeaderboardParamsBy.
+const (
+	GetLeaderboardParamsByTeam      GetLeaderboardParamsBy = "team"
+	GetLeaderboardParamsByVolunteer GetLeaderboardParamsBy = "volunteer"
+)
+
+// Valid indicates whether the value is a known member of the GetLeaderboardParamsBy enum.
+func (e GetLeaderboardParamsBy) Valid() bool {
+	switch e {
+	case GetLeaderboardParamsByTeam:
+		return true
+	case GetLeaderboardParamsByVolunteer:
 		return true
 	default:
 		return false
@@ -508,7 +547,9 @@ type Session struct {
 
 // Standing defines model for Standing.
 type Standing struct {
-	Name string `json:"name"`
+	// Members Of a team; 0 for a volunteer.
+	Members int    `json:"members"`
+	Name    string `json:"name"`
 
 	// PendingSeconds Credit for those
 	PendingSeconds float64 `json:"pending_seconds"`
@@ -521,6 +562,7 @@ type Standing struct {
 
 	// Tasks Results that were counted.
 	Tasks     int64  `json:"tasks"`
+	Team      string `json:"team"`
 	Volunteer string `json:"volunteer"`
 }
 
@@ -618,6 +660,39 @@ type Upload struct {
 	ID    string `json:"id"`
 }
 
+// Volunteer defines model for Volunteer.
+type Volunteer struct {
+	// Answered Answers since then, lately,
+	Answered int `json:"answered"`
+
+	// Checked and how many of them others have confirmed.
+	Checked        int     `json:"checked"`
+	Name           string  `json:"name"`
+	PendingSeconds float64 `json:"pending_seconds"`
+	PendingTasks   int64   `json:"pending_tasks"`
+
+	// Probation So many of them make him established.
+	Probation int `json:"probation"`
+
+	// Proven Answers of a newcomer that were right.
+	Proven int `json:"proven"`
+
+	// Reason Why he is in quarantine.
+	Reason  string  `json:"reason"`
+	Seconds float64 `json:"seconds"`
+
+	// Tasks As on the leaderboard.
+	Tasks int64  `json:"tasks"`
+	Team  string `json:"team"`
+
+	// Trust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+	Trust     VolunteerTrust `json:"trust"`
+	Volunteer string         `json:"volunteer"`
+}
+
+// VolunteerTrust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+type VolunteerTrust string
+
 // Voter defines model for Voter.
 type Voter struct {
 	ID string `json:"id"`
@@ -706,7 +781,13 @@ type GetLeaderboardParams struct {
 	// Days Only jobs that ended in so many days; all without.
 	Days  int `form:"days,omitempty" json:"days,omitempty,omitzero"`
 	Limit int `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// By With `team`, an entry for each team, without `volunteer` and `name`.
+	By GetLeaderboardParamsBy `form:"by,omitempty" json:"by,omitempty,omitzero"`
 }
+
+// GetLeaderboardParamsBy defines parameters for GetLeaderboard.
+type GetLeaderboardParamsBy string
 
 // ForgetMeParams defines parameters for ForgetMe.
 type ForgetMeParams struct {
@@ -821,9 +902,12 @@ type ServerInterface interface {
 	// RevokeToken End a token. For admins.
 	// (DELETE /tokens/{id})
 	RevokeToken(ctx echo.Context, id string) error
-	// ForgetMe Erases what a volunteer is called, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
 	// (DELETE /volunteers/me)
 	ForgetMe(ctx echo.Context, params ForgetMeParams) error
+	// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	// (GET /volunteers/{id})
+	GetVolunteer(ctx echo.Context, id string) error
 	// ListWorkers The workers that are connected to this server.
 	// (GET /workers)
 	ListWorkers(ctx echo.Context) error
@@ -1249,6 +1333,13 @@ func (w *ServerInterfaceWrapper) GetLeaderboard(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", ctx.QueryParams(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter by: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetLeaderboard(ctx, params)
 	return err
@@ -1396,6 +1487,22 @@ func (w *ServerInterfaceWrapper) ForgetMe(ctx echo.Context) error {
 	return err
 }
 
+// GetVolunteer converts echo context to params.
+func (w *ServerInterfaceWrapper) GetVolunteer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetVolunteer(ctx, id)
+	return err
+}
+
 // ListWorkers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListWorkers(ctx echo.Context) error {
 	var err error
@@ -1484,6 +1591,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/grid/events", wrapper.WatchGrid, options.OperationMiddlewares["watchGrid"]...)
 	router.GET(options.BaseURL+"/workers", wrapper.ListWorkers, options.OperationMiddlewares["listWorkers"]...)
 	router.DELETE(options.BaseURL+"/volunteers/me", wrapper.ForgetMe, options.OperationMiddlewares["forgetMe"]...)
+	router.GET(options.BaseURL+"/volunteers/:id", wrapper.GetVolunteer, options.OperationMiddlewares["getVolunteer"]...)
 	router.GET(options.BaseURL+"/leaderboard", wrapper.GetLeaderboard, options.OperationMiddlewares["getLeaderboard"]...)
 
 }

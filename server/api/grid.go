@@ -95,12 +95,20 @@ func (a *API) GetLeaderboard(c echo.Context, params GetLeaderboardParams) error 
 		since = time.Now().AddDate(0, 0, -params.Days)
 	}
 	board := []Standing{}
-	for _, s := range a.Ledger.Leaderboard(since, a.pending(c.Request().Context())) {
+	all := a.Ledger.Leaderboard(since, a.pending(c.Request().Context()))
+	switch params.By {
+	case "", GetLeaderboardParamsByVolunteer:
+	case GetLeaderboardParamsByTeam:
+		all = ledger.Teams(all)
+	default:
+		return refuse(http.StatusUnprocessableEntity, "by is volunteer or team, not %q", params.By)
+	}
+	for _, s := range all {
 		if len(board) == limit {
 			break
 		}
 		board = append(board, Standing{
-			Volunteer: s.Volunteer, Name: a.Ledger.Alias(s.Volunteer).Name, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000,
+			Volunteer: s.Volunteer, Name: s.Name, Team: s.Team, Members: s.Members, Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000,
 			PendingTasks: s.Pending.Tasks, PendingSeconds: float64(s.Pending.Millis) / 1000,
 		})
 	}

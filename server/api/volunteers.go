@@ -3,10 +3,12 @@ package api
 import (
 	"encoding/hex"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"potluck/server/ledger"
+	"potluck/server/schedule"
 	"potluck/wire"
 )
 
@@ -20,4 +22,22 @@ func (a *API) ForgetMe(c echo.Context, params ForgetMeParams) error {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
+}
+
+// GetVolunteer says what the grid thinks of a volunteer, and his credit.
+func (a *API) GetVolunteer(c echo.Context, id string) error {
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != len(wire.VolunteerID(nil))/2 || strings.ToLower(id) != id {
+		return refuse(http.StatusNotFound, "%q is no volunteer: the id has %d hexadecimal digits, as on the leaderboard", id, len(wire.VolunteerID(nil)))
+	}
+	r, s := a.Ledger.Reputation(id), a.Ledger.StandingOf(id, a.pending(c.Request().Context()))
+	return c.JSON(http.StatusOK, Volunteer{
+		Volunteer: id, Name: s.Name, Team: s.Team,
+		Trust: trusts[r.Standing], Reason: r.Reason, Proven: r.Proven, Probation: schedule.Probation, Answered: r.Answered, Checked: r.Checked,
+		Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000, PendingTasks: s.Pending.Tasks, PendingSeconds: float64(s.Pending.Millis) / 1000,
+	})
+}
+
+// trusts are the words for standings.
+var trusts = map[schedule.Standing]VolunteerTrust{
+	schedule.Newcomer: VolunteerTrustNewcomer, schedule.Established: VolunteerTrustEstablished, schedule.Quarantined: VolunteerTrustQuarantined,
 }

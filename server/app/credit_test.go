@@ -53,3 +53,68 @@ func TestPendingThenValidated(t *testing.T) {
 		t.Errorf("with somebody in quarantine: %+v", board)
 	}
 }
+
+// What the members of a team have done is added up, as long as they are in it.
+func TestTeams(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	j := g.echoes("one\ntwo\nthree\n", "")
+	for name, team := range map[string]string{"Ada": " Engines ", "Charles": "Engines", "Grace": ""} {
+		w := &worker{t: t, conn: g.dial()}
+		w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Team: team, Secret: secretOf(name), Slots: 1}})
+		w.echoIn(time.Millisecond)
+	}
+	g.ended(j.ID)
+	teams := func() []api.Standing { return get[[]api.Standing](g, "/api/v1/leaderboard?by=team") }
+	g.until("the team's credit", func() bool {
+		all := teams()
+		return len(all) == 1 && all[0].Team == "Engines" && all[0].Members == 2 && all[0].Tasks == 2 && all[0].Seconds == 0.002 && all[0].Volunteer == ""
+	})
+	if s := g.standing("Ada"); s.Team != "Engines" || s.Tasks != 1 {
+		t.Errorf("one of the team: %+v", s)
+	}
+	g.worker("Charles", 0) // without a team
+	if all := teams(); len(all) != 1 || all[0].Members != 1 || all[0].Tasks != 1 {
+		t.Errorf("when one has left: %+v", all)
+	}
+	if status, _, _ := g.request("GET", "/api/v1/leaderboard?by=luck", nil); status != 422 && status != 400 {
+		t.Errorf("by luck: %d", status)
+	}
+}
+
+// A volunteer can ask what the grid thinks of him.
+func TestVolunteer(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	ada := g.worker("Ada", 2)
+	about := func() api.Volunteer { return get[api.Volunteer](g, "/api/v1/volunteers/"+ada.id) }
+	if v := about(); v.Trust != api.VolunteerTrustNewcomer || v.Name != "Ada" || v.Proven != 0 || v.Probation != schedule.Probation || v.Tasks+v.PendingTasks != 0 {
+		t.Errorf("at first: %+v", v)
+	}
+	j := g.echoes("one\ntwo\n", "")
+	ada.echoIn(time.Millisecond)
+	g.until("a task to be pending", func() bool { v := about(); return v.PendingTasks == 1 && v.PendingSeconds == 0.001 })
+	ada.echoIn(time.Millisecond)
+	g.ended(j.ID)
+	g.until("the credit", func() bool { v := about(); return v.Tasks == 2 && v.Seconds == 0.002 && v.PendingTasks == 0 })
+	behave := func(did schedule.Did) {
+		if err := g.ledger.Behaved(t.Context(), ada.id, did, "a test says so"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behave(schedule.Did{Right: 4})
+	if v := about(); v.Trust != api.VolunteerTrustNewcomer || v.Proven != 4 {
+		t.Errorf("after four answers: %+v", v)
+	}
+	behave(schedule.Did{Right: 8, Alone: 20})
+	if v := about(); v.Trust != api.VolunteerTrustEstablished || v.Answered != 22 || v.Checked != 2 {
+		t.Errorf("established: %+v", v)
+	}
+	behave(schedule.Did{Lied: true, At: time.Now().UnixMicro()})
+	if v := about(); v.Trust != api.VolunteerTrustQuarantined || v.Reason != "a test says so" || v.Tasks != 0 {
+		t.Errorf("caught: %+v", v)
+	}
+	for _, id := range []string{"me", "ADA", "0123456789ABCDEF", ada.id + "00"} {
+		if status, _, _ := g.request("GET", "/api/v1/volunteers/"+id, nil); status != 404 {
+			t.Errorf("%s: %d", id, status)
+		}
+	}
+}

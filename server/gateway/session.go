@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -97,8 +99,8 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	switch {
 	case h.Protocol != wire.Protocol:
 		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
-	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || utf8.RuneCountInString(h.Name) > maxName || !utf8.ValidString(h.Name):
-		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name of at most %d characters", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
+	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || !nameFits(h.Name) || !nameFits(h.Team):
+		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name and a team of at most %d printable characters", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
 	case h.Token != "" && !trusted:
 		return refusedToken
 	case s.gateway.Closed && !trusted:
@@ -108,17 +110,22 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
-	if err := s.gateway.Ledger.SetAlias(ctx, s.person.ID, ledger.Alias{Name: h.Name}); err != nil {
+	if err := s.gateway.Ledger.SetAlias(ctx, s.person.ID, ledger.Alias{Name: strings.TrimSpace(h.Name), Team: strings.TrimSpace(h.Team)}); err != nil {
 		s.gateway.Log.Warn("a volunteer goes by the name he had", "error", err)
 	}
 	s.token = h.Token
-	h.Secret, h.Token, h.Name = nil, "", ""
+	h.Secret, h.Token, h.Name, h.Team = nil, "", "", ""
 	s.hello = h
 	s.slots.Store(int32(h.Slots))
 	s.credit.Store(m.Credit)
 	s.conn.SetReadLimit(wire.MaxMessage)
 	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})
 	return nil
+}
+
+// nameFits says whether a name is one that all may see.
+func nameFits(name string) bool {
+	return utf8.ValidString(name) && utf8.RuneCountInString(name) <= maxName && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // refuse ends a session with a reason.

@@ -9,10 +9,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// An Alias is what a volunteer wants to be called. It is kept here and nowhere
+// An Alias is what a volunteer wants to be called, and his team. It is kept here and nowhere
 // else: whatever shows a name looks it up, so that a name that is erased is gone.
 type Alias struct {
 	Name string `json:"name,omitempty"`
+	Team string `json:"team,omitempty"` // whoever names it is in it
 }
 
 // aliases is every alias, kept current by one watcher.

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"potluck/server/schedule"
 )
 
 // A Credit is what a volunteer has done in one job, or in all.
@@ -45,9 +43,11 @@ func (l *Ledger) PutTally(ctx context.Context, job string, t Tally) error {
 	return nil
 }
 
-// A Standing is what a volunteer has done in all.
+// A Standing is what a volunteer, or a team, has done in all.
 type Standing struct {
 	Credit
+	Alias
+	Members int    // of a team
 	Pending Credit // in jobs that still run
 }
 
@@ -76,14 +76,67 @@ func (l *Ledger) Leaderboard(since time.Time, pending []Credit) []Standing {
 	}
 	board := make([]Standing, 0, len(sums))
 	for _, s := range sums {
-		if l.Reputation(s.Volunteer).Standing != schedule.Quarantined {
+		if !l.quarantined(s.Volunteer) {
+			s.Alias = l.Alias(s.Volunteer)
 			board = append(board, *s)
 		}
 	}
-	slices.SortFunc(board, func(a, b Standing) int {
-		return cmp.Or(b.compare(a.Credit), b.Pending.compare(a.Pending), cmp.Compare(a.Volunteer, b.Volunteer))
-	})
+	sortBoard(board)
 	return board
+}
+
+// StandingOf gives the standing of one volunteer, of all times.
+func (l *Ledger) StandingOf(volunteer string, pending []Credit) Standing {
+	s := Standing{Credit: Credit{Volunteer: volunteer}, Alias: l.Alias(volunteer), Pending: Credit{Volunteer: volunteer}}
+	if l.quarantined(volunteer) {
+		return s
+	}
+	l.credits.mu.Lock()
+	defer l.credits.mu.Unlock()
+	for _, t := range l.credits.tallies {
+		s.addOwn(t.Credits)
+	}
+	s.Pending.addOwn(pending)
+	return s
+}
+
+// addOwn adds those credits that are of the same volunteer.
+func (c *Credit) addOwn(all []Credit) {
+	for _, more := range all {
+		if more.Volunteer == c.Volunteer {
+			c.add(more)
+		}
+	}
+}
+
+// Teams puts what the members of each team have done together.
+func Teams(board []Standing) []Standing {
+	sums := map[string]*Standing{}
+	for _, s := range board {
+		if s.Team == "" {
+			continue
+		}
+		if sums[s.Team] == nil {
+			sums[s.Team] = &Standing{Alias: Alias{Team: s.Team}}
+		}
+		sum := sums[s.Team]
+		sum.add(s.Credit)
+		sum.Pending.add(s.Pending)
+		sum.Members++
+	}
+	teams := make([]Standing, 0, len(sums))
+	for _, s := range sums {
+		teams = append(teams, *s)
+	}
+	sortBoard(teams)
+	return teams
+}
+
+// sortBoard puts those first who have done most.
+func sortBoard(board []Standing) {
+	slices.SortFunc(board, func(a, b Standing) int {
+		return cmp.Or(b.compare(a.Credit), b.Pending.compare(a.Pending), cmp.Compare(a.Volunteer, b.Volunteer), cmp.Compare(a.Team, b.Team))
+	})
 }
 
 func (c *Credit) add(more Credit) { c.Tasks, c.Millis = c.Tasks+more.Tasks, c.Millis+more.Millis }

@@ -35,6 +35,10 @@ func (l *Ledger) Reputation(volunteer string) Reputation {
 	return l.people.known[volunteer]
 }
 
+func (l *Ledger) quarantined(volunteer string) bool {
+	return l.Reputation(volunteer).Standing == schedule.Quarantined
+}
+
 // WatchReputations calls f with every change of a reputation from now on. f
 // must not block.
 func (l *Ledger) WatchReputations(f func(volunteer string, r Reputation)) {

@@ -13,6 +13,8 @@ export type Command =
       secret: Uint8Array;
       /** What to be called, at most 40 characters; may be empty. */
       name: string;
+      /** Team to compute for, likewise. */
+      team: string;
       /** For a grid that wants one; else empty. */
       token: string;
       slots: number;

@@ -182,7 +182,7 @@ export class Donor {
     const had = known(this.around.local);
     if (had) await this.around.erase(had);
     forget(this.around.local);
-    this.change({ name: '' });
+    this.change({ name: '', team: '' });
   };
 
   get token(): string {
@@ -250,6 +250,7 @@ export class Donor {
       executor: around.executor,
       secret: secret(around.local),
       name: settings.name.trim(),
+      team: settings.team.trim(),
       token: this.token,
       slots: settings.cores,
       share: settings.share / 100,

@@ -32,7 +32,7 @@ describe('before Start', () => {
 describe('start', () => {
   it('tells the agent what was chosen', async () => {
     const { donor, agents } = fakeDonor();
-    donor.change({ cores: 3, share: 60, name: ' Ada ' });
+    donor.change({ cores: 3, share: 60, name: ' Ada ', team: ' Engines ' });
     await donor.start();
     const [start] = agents[0]?.heard ?? [];
     expect(start).toMatchObject({
@@ -41,6 +41,7 @@ describe('start', () => {
       slots: 3,
       share: 0.6,
       name: 'Ada',
+      team: 'Engines',
       token: '',
     });
     expect(start?.do === 'start' && start.secret.length).toBe(32);

@@ -4,6 +4,7 @@ export interface Settings {
   /** Share of each core's time, in percent. */
   share: number;
   name: string;
+  team: string;
   /**
    * Pause on battery, while others need the machine, and while the browser saves data. How busy the machine is
    * cannot be told apart from our own work for certain, so that is for who asks for it.
@@ -23,6 +24,7 @@ export function defaults(cores: number): Settings {
     cores: Math.max(1, Math.floor(cores / 2)),
     share: 100,
     name: '',
+    team: '',
     battery: true,
     busy: false,
     saver: true,
@@ -43,7 +45,10 @@ export function load(store: Storage | undefined, cores: number): Settings {
   const had = saved as Record<string, unknown>;
   settings.cores = within(had.cores, 1, Math.max(1, cores), settings.cores);
   settings.share = within(had.share, leastShare, 100, settings.share);
-  if (typeof had.name === 'string') settings.name = had.name.slice(0, longestName);
+  for (const text of ['name', 'team'] as const) {
+    const value = had[text];
+    if (typeof value === 'string') settings[text] = value.slice(0, longestName);
+  }
   for (const flag of ['battery', 'busy', 'saver', 'awake'] as const) {
     const value = had[flag];
     if (typeof value === 'boolean') settings[flag] = value;
