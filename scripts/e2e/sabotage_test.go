@@ -9,7 +9,7 @@ import (
 // Liars among the runners are found out, and the picture is the right one: make
 // demo-sabotage with a smaller picture.
 func TestSabotage(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "run", "potluck/scripts/sabotage", "-bin", bin, "-width", "2048").CombinedOutput() //nolint:gosec // our own tree
+	out, err := exec.CommandContext(t.Context(), "go", "run", "potluck/scripts/sabotage", "-bin", bin, "-width", "2048").CombinedOutput()
 	if err != nil || strings.Count(string(out), "is in quarantine.") != 6 {
 		t.Fatalf("%v\n%s", err, out)
 	}
