@@ -402,7 +402,10 @@ func (a *API) publish(ctx context.Context, p caller, data []byte) (m *ledger.Mod
 // CreateInput keeps data for jobs to come.
 func (a *API) CreateInput(c echo.Context) error {
 	p, length := callerOf(c), c.Request().ContentLength
-	if length < 0 || length > program.MaxInputs {
+	if length > program.MaxInputs {
+		return &http.MaxBytesError{Limit: program.MaxInputs} // nothing of it is read
+	}
+	if length < 0 {
 		length = program.MaxInputs // as much as may come
 	}
 	release, err := a.reserve(c.Request().Context(), p, ledger.Usage{Bytes: length})
