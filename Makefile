@@ -46,7 +46,12 @@ picture: build ## take the picture that the README opens with
 test: programs web generated lint ## check everything: what CI runs
 	scripts/install.sh gcc chromium firefox-esr
 	cd web && npm test
-	go test -race -shuffle=on -timeout 12m $(RACED)
+	$(MAKE) -j2 test-raced test-plain
+
+.PHONY: test-raced test-plain
+test-raced: # one package at a time: much of it waits, while the others compute
+	go test -race -p 1 -shuffle=on -timeout 12m $(RACED)
+test-plain:
 	go test -shuffle=on -timeout 12m $$(go list ./... | grep -vxF "$$(go list $(RACED))")
 
 .PHONY: bench
