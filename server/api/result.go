@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,17 @@ func (a *API) GetResult(c echo.Context, id string, params GetResultParams) error
 	if err != nil {
 		return err
 	}
-	h := c.Response().Header()
+	err = a.result(c, j, params)
+	if errors.Is(err, dispatch.ErrNobody) { // it may have ended meanwhile
+		if j, err = a.Ledger.Job(id); err == nil {
+			err = a.result(c, j, params)
+		}
+	}
+	return err
+}
+
+func (a *API) result(c echo.Context, j *ledger.Job, params GetResultParams) error {
+	id, h := j.ID, c.Response().Header()
 	h.Set(echo.HeaderContentSecurityPolicy, "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 	h.Set(echo.HeaderContentType, j.Media)
 	if j.State == ledger.Done {

@@ -39,6 +39,9 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 		a.foreman.wait.Go(func() {
 			var out bytes.Buffer
 			err := assembly.Write(ctx, &out)
+			if ctx.Err() != nil {
+				err = dispatch.ErrNobody // the job has ended, or goes on elsewhere
+			}
 			if err := answer(out.Bytes(), err); err != nil {
 				a.log.Warn("cannot answer", "error", err)
 			}
