@@ -39,9 +39,6 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(artefacts, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	g := start(t)
 	g.runner("Ada", "--slots", "2")
 	picture := g.submit(client.NewJob{Program: "mandelbrot", Title: "A picture for the wall", Params: json.RawMessage(`{"width":1200,"height":900}`)})
@@ -80,6 +77,7 @@ func (t *tab) audit(name, axe string, width int) {
 	t.must(t.settle())
 	png, err := t.Picture()
 	t.must(err)
+	t.must(os.MkdirAll(artefacts, 0o700))
 	t.must(os.WriteFile(filepath.Join(artefacts, name+".png"), png, 0o600))
 	if wide := read[int](t, "document.documentElement.scrollWidth"); wide > width {
 		t.t.Errorf("%s: %d pixels wide on a screen of %d", name, wide, width)
