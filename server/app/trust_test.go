@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"potluck/sandbox/wasmtest"
 	"potluck/server/api"
 	"potluck/server/schedule"
 	"potluck/wire"
@@ -135,9 +136,37 @@ func TestOnePerNetwork(t *testing.T) {
 	neighbour := g.worker("Bob", 1)
 	for neighbour.receive().Idle == nil {
 	}
-	g.from = "2001:db8::1"
+	g.from = "2001:db8:1:2::3"
 	if a := g.worker("Cyd", 1).answer("1"); a.Status != wire.Accepted || len(neighbour.held) > 0 {
 		t.Errorf("from another network: %+v; the neighbour was lent %d tasks", a, len(neighbour.held))
 	}
 	g.ended(j.ID)
+	j = post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: "square", Params: []byte(`{"numbers":[1]}`), Policy: "strict:2"}, with(g.admin)...)
+	g.worker("Dan", 1).answer("1")
+	g.from = "2001:db8:1:ffff::9" // of the same 48 bits
+	for neighbour = g.worker("Eve", 1); neighbour.receive().Idle == nil; {
+	}
+	if len(neighbour.held) > 0 {
+		t.Error("a neighbour by IPv6 was lent the same task")
+	}
+}
+
+// What the referee computes may be too large for a message, as a volunteer's
+// output may.
+func TestLargeVerdict(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	line := strings.Repeat("x", 1500<<10) + "\n"
+	upload := post[api.Upload](g, "/api/v1/inputs", []byte(line), "Content-Type", "application/octet-stream").ID
+	j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: g.publish(wasmtest.Echo()), Input: api.Input{Upload: upload}, Policy: "strict:2"})
+	for _, name := range []string{"Mal", "Eve"} { // each has a lie of his own
+		if a := g.worker(name, 1).answer(name); a.Status != wire.Pending {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	if j = g.ended(j.ID); j.State != api.JobStateDone || g.result(j.ID) != line {
+		t.Errorf("%+v", j)
+	}
+	if task := get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks").Tasks[0]; !task.Refereed || len(task.Volunteers) != 0 || task.Bytes != len(line) {
+		t.Errorf("%+v", task)
+	}
 }

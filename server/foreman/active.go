@@ -43,6 +43,7 @@ type activeJob struct {
 	written  chan appended
 	pending  batch         // waits for the next append
 	caught   chan struct{} // there are liars
+	lied     bool          // somebody was caught here
 	liars    []string      // volunteers that were caught somewhere; the foreman's lock guards them
 	verdicts chan verdict
 	ending   bool // the last work on the job goes on in the background
@@ -294,13 +295,15 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 
 // conduct passes on what a volunteer did.
 func (a *activeJob) conduct(e schedule.Effect) {
-	id := a.people.all[e.Volunteer].ID
+	id, why := a.people.all[e.Volunteer].ID, ""
 	if e.Did.Lied {
+		why = fmt.Sprintf("a result for job %s (%s) was wrong", a.record.ID, a.record.Title)
+		a.lied = true
 		a.assembly.Disown(id)
 		a.foreman.metrics.liars.Inc()
 		a.log.Warn("a volunteer is in quarantine: his result was wrong", "volunteer", id)
 	}
-	a.foreman.say(id, e.Did, fmt.Sprintf("a result for job %s (%s) was wrong", a.record.ID, a.record.Title))
+	a.foreman.say(id, e.Did, why)
 }
 
 // fail ends the job as failed. Its results stay, for a retry.

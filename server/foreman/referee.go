@@ -1,8 +1,10 @@
 package foreman
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 
 	"potluck/sandbox"
@@ -40,17 +42,14 @@ func (r *referee) compute(ctx context.Context, t sandbox.Task) sandbox.Outcome {
 		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Crash, Message: ctx.Err().Error()}}
 	}
 	o := r.run(ctx, t)
-	go func() {
-		_ = errWait(ctx, time.Duration(float64(o.Took)*(1/r.share-1))) // it rests, or there is nothing more to do
-		<-r.turn
-	}()
+	time.AfterFunc(time.Duration(float64(o.Took)*(1/r.share-1)), func() { <-r.turn })
 	return o
 }
 
-// A verdict is what the referee says of a task.
+// A verdict is what the referee says of a task: an answer like a volunteer's.
 type verdict struct {
-	task    uint32
-	outcome sandbox.Outcome
+	answer dispatch.Answer
+	hash   []byte
 }
 
 // judge has the referee compute a task in the background.
@@ -58,15 +57,17 @@ func (a *activeJob) judge(ctx context.Context, task uint32) {
 	inputs, args := a.foreman.Ledger.OpenChunks(a.record.Inputs), a.program.MapArgs(a.record.Args)
 	a.foreman.metrics.judged.Inc()
 	a.foreman.wait.Go(func() {
-		v := verdict{task: task}
 		input, err := inputs.Get(ctx, int(task))
-		if err != nil {
-			v.outcome.Failure = &sandbox.Failure{Kind: sandbox.Crash, Message: err.Error()}
-		} else {
-			v.outcome = a.foreman.referee.compute(ctx, sandbox.Task{
+		var o sandbox.Outcome
+		if err == nil {
+			o = a.foreman.referee.compute(ctx, sandbox.Task{
 				Module: a.program.Module, Args: args, Input: input,
 				Time: refereeTime * a.foreman.TaskTime, Output: a.foreman.TaskOutput,
 			})
+		}
+		v, err2 := a.verdictOf(ctx, task, o)
+		if err = errors.Join(err, err2); err != nil {
+			v.answer.Failure = &wire.Failure{Kind: string(sandbox.Crash), Message: err.Error()}
 		}
 		select {
 		case a.verdicts <- v:
@@ -75,15 +76,28 @@ func (a *activeJob) judge(ctx context.Context, task uint32) {
 	})
 }
 
+// verdictOf makes an answer of an outcome. A large output goes where volunteers
+// send theirs.
+func (a *activeJob) verdictOf(ctx context.Context, task uint32, o sandbox.Outcome) (v verdict, err error) {
+	v.answer = dispatch.Answer{Task: task, Output: o.Output, Micros: o.Took.Microseconds()}
+	sum := sha256.Sum256(o.Output)
+	v.hash = sum[:]
+	if f := o.Failure; f != nil {
+		v.answer.Failure = &wire.Failure{Kind: string(f.Kind), Message: f.Message, Stderr: o.Stderr}
+	} else if len(o.Output) > wire.MaxInline {
+		v.answer.Output, v.answer.Hash = nil, v.hash
+		err = a.foreman.Ledger.PutObject(ctx, outputObject(a.record.ID, v.hash), bytes.NewReader(o.Output))
+	}
+	return v, err
+}
+
 // judged takes the referee's answer.
 func (a *activeJob) judged(ctx context.Context, v verdict) error {
-	e := schedule.Event{Kind: schedule.Verdict, Task: v.task}
-	answer := dispatch.Answer{Task: v.task, Output: v.outcome.Output}
-	sum := sha256.Sum256(answer.Output)
-	copy(e.Digest[:], sum[:])
-	if f := v.outcome.Failure; f != nil {
-		e.Kind, e.Reason = schedule.NoVerdict, reason(&wire.Failure{Kind: string(f.Kind), Message: f.Message, Stderr: v.outcome.Stderr})
+	e := schedule.Event{Kind: schedule.Verdict, Task: v.answer.Task}
+	copy(e.Digest[:], v.hash)
+	if v.answer.Failure != nil {
+		e.Kind, e.Reason = schedule.NoVerdict, reason(v.answer.Failure)
 	}
-	_, err := a.settle(ctx, e, answer, sum[:])
+	_, err := a.settle(ctx, e, v.answer, v.hash)
 	return err
 }

@@ -41,7 +41,7 @@ type session struct {
 	person  dispatch.Person
 	token   string // the secret that it is trusted for, "" without one
 	hello   wire.Hello
-	address string
+	network uint32 // 0 if that does not matter
 	since   time.Time
 	slots   atomic.Int32 // as last told
 
@@ -61,7 +61,7 @@ var sessions atomic.Uint64
 // serveSocket serves one worker until it goes. That browsers only come from our
 // own pages, or others that were named, is seen to before.
 func (g *Gateway) serveSocket(c echo.Context) error {
-	address := guard.Address(c.RealIP())
+	address := guard.Address(c.RealIP()) // what it counts as
 	if err := g.admit(address); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (g *Gateway) serveSocket(c echo.Context) error {
 	}
 	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
 	s := &session{
-		gateway: g, conn: conn, address: address, since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{},
+		gateway: g, conn: conn, network: g.network(c.RealIP()), since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{},
 		id: fmt.Sprintf("%s.%d", g.name, sessions.Add(1)), out: newOutbox(),
 	}
 	ctx, cancel := context.WithCancel(c.Request().Context())
@@ -106,7 +106,7 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case s.gateway.Closed && !trusted:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "only workers with a runner's token may compute here, and this one has none"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.gateway.network(s.address)}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.network}
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}

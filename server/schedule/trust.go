@@ -31,7 +31,7 @@ func (j *Job) know(e Event) {
 	p := j.person(e.Volunteer)
 	caught := p.Standing != Quarantined && e.Reputation.Standing == Quarantined
 	p.Reputation, p.trusted, p.network, p.cursor = e.Reputation, e.Trusted, e.Network, cursor{}
-	if caught && j.weighs() {
+	if caught && j.weighs() && !j.over { // what has ended stays as it is
 		j.shun(e.Volunteer)
 	}
 }
