@@ -3,11 +3,15 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,5 +183,70 @@ func TestLogHasNoAddress(t *testing.T) {
 	a.Close(context.Background())
 	if text := out.b.String(); strings.Contains(text, "127.0.0.1") || !strings.Contains(text, "a worker came") {
 		t.Errorf("the log: %s", text)
+	}
+}
+
+// An output that is sent over HTTP may be as large as a task may write, and not
+// a byte larger.
+func TestOutputLimit(t *testing.T) {
+	t.Parallel()
+	const most = 1 << 20
+	g := serve(t, t.TempDir(), func(c *Config) { c.TaskOutput = most })
+	j := g.echoes("a\n", "")
+	ada := g.worker("Ada", 1)
+	lease := ada.leases(1)[0]
+	put := func(output []byte) (int, []byte) {
+		sum := sha256.Sum256(output)
+		status, _, body := g.request("PUT", fmt.Sprintf(wire.OutputPath, j.ID, hex.EncodeToString(sum[:])), output,
+			wire.LeaseHeader, hex.EncodeToString(lease.ID), wire.VolunteerHeader, ada.id)
+		return status, body
+	}
+	if status, body := put(make([]byte, most)); status != http.StatusCreated {
+		t.Errorf("as large as may be: %d, %s", status, body)
+	}
+	if status, body := put(make([]byte, most+1)); status != http.StatusRequestEntityTooLarge || !strings.Contains(string(body), "1048576 bytes") {
+		t.Errorf("a byte more: %d, %s", status, body)
+	}
+}
+
+// Neither viewers who do not read, nor a worker who gives back what he never
+// had and says hello again and again, keep others from their work.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	g := serve(t, t.TempDir(), nil)
+	const tasks = 200
+	j := g.echoes(strings.Repeat("a\n", tasks), "")
+	for range 20 {
+		g.raw("GET /api/v1/jobs/" + j.ID + "/events HTTP/1.1\r\nHost: a\r\n\r\n")
+	}
+	noise := wire.FromWorker{
+		Hello:   &wire.Hello{Protocol: wire.Protocol, Name: "another", Secret: secretOf("another"), Slots: 1},
+		Returns: slices.Repeat([][]byte{[]byte("never lent")}, 1<<14),
+	}
+	data, err := wire.Encode(noise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loud := g.worker("loud", 0)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for loud.conn.Write(t.Context(), websocket.MessageBinary, data) == nil {
+		}
+	})
+	ada := g.worker("Ada", tasks)
+	for range tasks {
+		if a := ada.echo(); a.Status != wire.Accepted {
+			t.Errorf("an honest answer: %+v", a)
+		}
+	}
+	_ = loud.conn.CloseNow()
+	wait.Wait()
+	if j = g.ended(j.ID); j.State != api.JobStateDone {
+		t.Errorf("%+v", j)
+	}
+	for _, w := range get[[]api.Worker](g, "/api/v1/workers") {
+		if w.Name == "another" {
+			t.Error("a worker has become another by a second hello")
+		}
 	}
 }
