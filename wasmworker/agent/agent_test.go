@@ -373,6 +373,30 @@ func TestLentTwice(t *testing.T) {
 	}
 }
 
+// What has failed and is lent once more is computed once more, though that comes
+// before the answer to the failure.
+func TestFailedLentAgain(t *testing.T) {
+	g := newGateway(t)
+	w := g.worker(nil)
+	s := g.accept()
+	s.lend("a")
+	w.next().done(Outcome{Failure: &wire.Failure{Kind: "exit", Message: "no luck"}})
+	failed := s.until(results(1)).Results[0]
+	s.lend("a")
+	s.ack(failed)
+	w.next().answer()
+	got := s.until(results(2)).Results[1]
+	if string(got.Output) != "a" || got.Failure != nil {
+		t.Errorf("the second try: %+v", got)
+	}
+	s.ack(got)
+	w.signal()
+	s.farewell()
+	if err := w.wait(); err != nil || w.totals.Computed != 1 || w.totals.Failed != 1 {
+		t.Errorf("%v, %+v", err, w.totals)
+	}
+}
+
 // A worker that the grid refuses does not come again.
 func TestRefused(t *testing.T) {
 	g := newGateway(t)

@@ -62,6 +62,7 @@ type task struct {
 	began   time.Time
 	dropped bool // nobody wants its answer
 	result  *wire.Result
+	again   *task     // the same, lent once more before its failure was acknowledged
 	since   time.Time // when the answer was ready, then when it was sent
 }
 
@@ -238,8 +239,12 @@ func (a *Agent) hear(l *link, m wire.ToWorker) {
 		a.acknowledged(ack)
 	}
 	for _, id := range m.Revoked {
-		if t := a.tasks[string(id)]; t != nil && t.result == nil {
+		switch t := a.tasks[string(id)]; {
+		case t == nil:
+		case t.result == nil:
 			a.drop(t)
+		default:
+			t.again = nil
 		}
 	}
 	if m.Idle != nil {
@@ -260,17 +265,25 @@ func (a *Agent) take(b *wire.Batch) {
 	a.idle = false
 	for i := range b.Leases {
 		t := &task{lease: b.Leases[i], batch: b, hash: hex.EncodeToString(b.Module)}
-		if a.tasks[string(t.lease.ID)] != nil {
-			continue // lent again what is here still
+		switch old := a.tasks[string(t.lease.ID)]; {
+		case old == nil:
+			a.begin(t)
+		case old.result != nil && old.result.Failure != nil: // another try, and the answer to the last one comes with it or after
+			old.again = t
+		default: // lent again what is here still
 		}
-		a.got++
-		a.tasks[string(t.lease.ID)] = t
-		if a.ending || a.Limits.Paused {
-			a.giveBack(t)
-			continue
-		}
-		a.prepare(t)
 	}
+}
+
+// begin takes a task on, or gives it back.
+func (a *Agent) begin(t *task) {
+	a.got++
+	a.tasks[string(t.lease.ID)] = t
+	if a.ending || a.Limits.Paused {
+		a.giveBack(t)
+		return
+	}
+	a.prepare(t)
 }
 
 // prepare gets a task what it needs, its input and its module, and then
@@ -430,6 +443,9 @@ func (a *Agent) acknowledged(ack wire.Ack) {
 	a.answers = slices.Delete(a.answers, i, i+1)
 	if i < a.unsent {
 		a.unsent--
+	}
+	if t.again != nil {
+		a.begin(t.again)
 	}
 	if a.link != nil && a.link.drained && a.unsent == 0 {
 		a.link.end()
