@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,14 @@ func (g *grid) establish(names ...string) {
 			g.t.Fatal(err)
 		}
 	}
+}
+
+// counted says whether a volunteer's answer stands among a job's results.
+func (g *grid) counted(id, name string) bool {
+	g.t.Helper()
+	return slices.ContainsFunc(get[api.TaskPage](g, "/api/v1/jobs/"+id+"/tasks").Tasks, func(task api.Task) bool {
+		return slices.ContainsFunc(task.Volunteers, func(v api.Voter) bool { return v.Name == name })
+	})
 }
 
 func (g *grid) result(id string) string {
@@ -53,15 +62,17 @@ func TestCamouflage(t *testing.T) {
 		t.Errorf("a newcomer's answer, against an established one's: %+v", a)
 	}
 	eve.sentAway()
-	g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done == 1 }) // what the referee has computed
+	g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done > 0 && !g.counted(j.ID, "Eve") })
 	_ = ned.conn.CloseNow()
 	g.Close(t.Context())
 
 	g = serve(t, dir, nil)
 	g.refusesWorker("Eve", wire.CodeQuarantine)
-	g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done == 1 })
+	// The referee may have more than one done: Eve's answers may have been chosen
+	// to be compared. What waits now is nobody's but Ada's.
+	j = g.await(j.ID, func(j api.Job) bool { return j.Tasks.Done > 0 && j.Tasks.Voting == 0 })
 	ada := g.worker("Ada", 5)
-	for range 5 {
+	for range j.Tasks.Waiting {
 		ada.echo()
 	}
 	if j = g.ended(j.ID); j.State != api.JobStateDone {
@@ -70,12 +81,8 @@ func TestCamouflage(t *testing.T) {
 	if result := g.result(j.ID); result != "a\nb\nc\nd\ne\nf\n" {
 		t.Errorf("the result is %q", result)
 	}
-	for _, task := range get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks").Tasks {
-		for _, v := range task.Volunteers {
-			if v.Name == "Eve" {
-				t.Errorf("a liar's word stands: %+v", task)
-			}
-		}
+	if g.counted(j.ID, "Eve") {
+		t.Error("a liar's word stands")
 	}
 }
 
