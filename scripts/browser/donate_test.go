@@ -270,12 +270,12 @@ func TestSecondTab(t *testing.T) {
 func TestPauseAndFinish(t *testing.T) {
 	g := start(t)
 	tab := newBrowser(t).donate(g.URL)
-	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":12,"work":800}`)})
+	j := g.submit(client.NewJob{Program: "sleeper", Params: json.RawMessage(`{"tasks":60,"work":800}`)})
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Done > 0 })
 	tab.press("Pause")
 	tab.says("You paused it")
 	done := g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent == 0 }).Tasks.Done
-	if done == 12 {
+	if done == 60 {
 		t.Error("a pause that came when all was done")
 	}
 	tab.press("Resume")
