@@ -405,7 +405,9 @@ type NewJob struct {
 
 	// Program Name of a program, or id of a module.
 	Program string `json:"program"`
-	Title   string `json:"title,omitempty,omitzero"`
+
+	// Title One line without control characters.
+	Title string `json:"title,omitempty,omitzero"`
 }
 
 // NewToken defines model for NewToken.

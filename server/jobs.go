@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"potluck/client"
+	"potluck/client/terminal"
 )
 
 type jobsCommand struct {
@@ -35,7 +36,7 @@ func (j *jobsCommand) Run(ctx context.Context) error {
 	if j.JSON {
 		return printJSON(page)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tSTATE\tTASKS\tCREATED\tTITLE")
 	for _, job := range page.Jobs {
 		fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\n", job.ID, job.State, job.Tasks.Done, job.Tasks.Total,
@@ -76,7 +77,7 @@ func (o *one) show(j *client.Job) error {
 	if o.JSON {
 		return printJSON(j)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
 	row("job", "%s", j.ID)
 	row("title", "%s", j.Title)
@@ -203,7 +204,7 @@ func (t *tasksCommand) Run(ctx context.Context) error {
 	if t.CSV || t.JSON {
 		return t.stream(ctx, c)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TASK\tACCEPTED\tBYTES\tVOLUNTEERS")
 	for cursor := "0"; cursor != ""; {
 		answer, err := c.ListTasksWithResponse(ctx, t.ID, &client.ListTasksParams{Cursor: cursor, Limit: 1000})
@@ -274,7 +275,7 @@ func (p *programsCommand) Run(ctx context.Context) error {
 	if p.JSON {
 		return printJSON(answer.JSON200)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PROGRAM\tRESULT\tWHAT IT DOES")
 	for _, program := range *answer.JSON200 {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", program.Name, program.Result, program.Summary)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"potluck/client/terminal"
 	"potluck/sandbox/process"
 )
 
@@ -91,7 +92,7 @@ func report(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "potluck:", err)
+	fmt.Fprintln(terminal.Err, "potluck:", err)
 	if s, ok := errors.AsType[*status](err); ok {
 		return s.code
 	}

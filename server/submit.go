@@ -17,6 +17,7 @@ import (
 
 	"potluck/client"
 	"potluck/client/progress"
+	"potluck/client/terminal"
 )
 
 // job is what makes a job, on a server or here.
@@ -117,7 +118,7 @@ func (s *submitCommand) preview(ctx context.Context, c *client.ClientWithRespons
 	if s.JSON {
 		return printJSON(answer.JSON200)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tasks\t%d\n", answer.JSON200.Tasks)
 	fmt.Fprintf(w, "inputs\t%d bytes\n", answer.JSON200.Bytes)
 	fmt.Fprintf(w, "a task\t%s\n", tried(answer.JSON200))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"potluck/client"
+	"potluck/client/terminal"
 )
 
 type tokenCommand struct {
@@ -67,7 +68,7 @@ func (t *tokenListCommand) Run(ctx context.Context) error {
 	if t.JSON {
 		return printJSON(answer.JSON200)
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tROLE\tCREATED\tEXPIRES\tLAST USED\tNAME")
 	for _, one := range *answer.JSON200 {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", one.ID, one.Role, day(one.Created, ""), day(one.Expires, "never"), day(one.Used, "never"), one.Name)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"potluck/client/terminal"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
 	"potluck/wasmworker/agent"
@@ -71,10 +72,10 @@ func exit(err error) {
 	var refused *agent.RefusedError
 	switch {
 	case errors.As(err, &refused):
-		fmt.Fprintln(os.Stderr, "potluck-worker:", err)
+		fmt.Fprintln(terminal.Err, "potluck-worker:", err)
 		os.Exit(3)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "potluck-worker:", err)
+		fmt.Fprintln(terminal.Err, "potluck-worker:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)

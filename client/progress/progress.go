@@ -10,6 +10,8 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"potluck/client/terminal"
 )
 
 // A View is what one command shows, on stderr. Its methods, and those of its
@@ -73,12 +75,12 @@ func (b *Bar) Set(done, total int, reason string) {
 
 func (b *Bar) line(done int, reason string) {
 	if reason != b.reason && reason != "" {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", b.title, reason)
+		fmt.Fprintf(terminal.Err, "%s: %s\n", b.title, reason)
 	}
 	b.reason = reason
 	if tenths := 10 * done / b.total; tenths > b.tenths {
 		b.tenths = tenths
-		fmt.Fprintf(os.Stderr, "%s: %d of %d tasks\n", b.title, done, b.total)
+		fmt.Fprintf(terminal.Err, "%s: %d of %d tasks\n", b.title, done, b.total)
 	}
 }
 

@@ -220,8 +220,14 @@ func TestExitStatus(t *testing.T) {
 		t.Errorf("a result before any: %+v", got)
 	}
 	g.runner("Ada")
-	if got := g.potluck("", "submit", write(t, "exit.wasm", wasmtest.Exit(9, "no luck")), "--split", "range:1:2", "--wait"); got.status != 3 || !strings.Contains(got.stderr, "no luck") {
-		t.Errorf("a job that fails: %+v", got)
+	failed := g.potluck("", "submit", write(t, "exit.wasm", wasmtest.Exit(9, "no \x1b[2Jluck")), "--split", "range:1:2", "--wait")
+	if failed.status != 3 || !strings.Contains(failed.stderr, "no \uFFFD[2Jluck") {
+		t.Errorf("a job that fails: %+v", failed)
+	}
+	_, id, _ := strings.Cut(failed.stderr, "job ")
+	id, _, _ = strings.Cut(id, "\n")
+	if got := g.potluck("", "job", id); got.status != 0 || !strings.Contains(got.stdout, "no \uFFFD[2Jluck") || strings.Contains(got.stdout+failed.stderr, "\x1b") {
+		t.Errorf("what it wrote reaches the terminal: %+v", got)
 	}
 	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":3,"work":10000}`)})
 	if got := g.potluck("", "cancel", j.ID); got.status != 0 || !strings.Contains(got.stdout, "cancelled") {

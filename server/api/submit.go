@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -230,6 +231,9 @@ func (d *draft) options(wanted NewJob) (err error) {
 	}
 	if utf8.RuneCountInString(d.Title) > maxTitle {
 		return refuseField("/title", fmt.Errorf("a title has at most %d characters", maxTitle))
+	}
+	if strings.ContainsFunc(d.Title, unicode.IsControl) {
+		return refuseField("/title", errors.New("a title is one line, without control characters"))
 	}
 	return nil
 }

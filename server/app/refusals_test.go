@@ -125,6 +125,7 @@ func TestBadJobs(t *testing.T) {
 		{`{"program":"` + echo + `","input":{"text":"a"},"priority":-1}`, "/priority", "from 0.01 to 100"},
 		{`{"program":"` + echo + `","input":{"text":"a"},"collect":"heap"}`, "/collect", "heap"},
 		{`{"program":"` + echo + `","input":{"text":"a"},"title":"` + strings.Repeat("x", 121) + `"}`, "/title", "120 characters"},
+		{`{"program":"` + echo + `","input":{"text":"a"},"title":"\u001b[2J"}`, "/title", "one line"},
 	} {
 		for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/preview"} {
 			p := g.refuses("POST", path, []byte(c.job), http.StatusUnprocessableEntity, c.says)
