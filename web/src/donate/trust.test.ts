@@ -19,7 +19,7 @@ const ada: Volunteer = {
 
 it('tells a volunteer what the grid thinks of him', () => {
   expect(trustWords(ada)).toBe(
-    'Your first 10 answers are compared with those of others; 4 were right so far.',
+    'Jobs that check answers compare your first 10 with those of others; 4 were right so far.',
   );
   expect(trustWords({ ...ada, proven: 1 })).toContain('1 was right');
   expect(trustWords({ ...ada, trust: 'established' })).toMatch(/count by themselves now\. Some are still/);

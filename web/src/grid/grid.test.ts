@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Grid } from '../api/client';
-import { alias, called } from './alias';
+import { alias, called } from '../alias';
 import { columns, extend, minutes, views, type View } from './history';
 import { next, sorted, type Worker } from './workers';
 
@@ -53,8 +53,8 @@ describe('alias', () => {
   it('is always the same, and gives way to a name', () => {
     expect(alias('00000000aaaaaaaa')).toBe('Calm Radish');
     expect(alias('ffffffffaaaaaaaa')).toBe('Keen Pickle');
-    expect(called({ name: ' ', volunteer: '00000000aaaaaaaa' })).toBe('Calm Radish');
-    expect(called({ name: 'Ada', volunteer: '00' })).toBe('Ada');
+    expect(called(' ', '00000000aaaaaaaa')).toBe('Calm Radish');
+    expect(called('Ada', '00')).toBe('Ada');
     expect(alias('')).toBe('Somebody');
   });
 });

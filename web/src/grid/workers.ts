@@ -1,5 +1,5 @@
 import type { components } from '../api/schema.gen';
-import { called } from './alias';
+import { called } from '../alias';
 
 export type Worker = components['schemas']['Worker'];
 export type Column = 'name' | 'engine' | 'platform' | 'slots' | 'since' | 'leases';
@@ -28,7 +28,10 @@ function compare(a: Worker, b: Worker, by: Column): number {
     case 'since':
       return Date.parse(a.since) - Date.parse(b.since);
     case 'name':
-      return called(a).localeCompare(called(b), undefined, { sensitivity: 'base', numeric: true });
+      return called(a.name, a.volunteer).localeCompare(called(b.name, b.volunteer), undefined, {
+        sensitivity: 'base',
+        numeric: true,
+      });
     case 'engine':
     case 'platform':
       return a[by].localeCompare(b[by]);

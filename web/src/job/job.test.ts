@@ -25,7 +25,7 @@ it('adds up who computed what', () => {
   const b = { id: 'b0123456789', ms: 500 };
   expect(contributions([{ volunteers: [a, b] }, { volunteers: [a] }])).toEqual([
     { id: 'a', name: 'Ada', tasks: 2, seconds: 3 },
-    { id: 'b0123456789', name: 'b0123456', tasks: 1, seconds: 0.5 },
+    { id: 'b0123456789', name: 'Sunny Apricot', tasks: 1, seconds: 0.5 },
   ]);
 });
 

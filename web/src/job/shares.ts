@@ -1,3 +1,4 @@
+import { called } from '../alias';
 import type { Job } from '../api/client';
 
 export type ShareName = 'done' | 'computing' | 'voting' | 'queued';
@@ -46,7 +47,7 @@ export function contributions(tasks: Iterable<Counted>): Contribution[] {
   const by = new Map<string, Contribution>();
   for (const { volunteers } of tasks) {
     for (const { id, name, ms } of volunteers) {
-      const sum = by.get(id) ?? { id, name: name || id.slice(0, 8), tasks: 0, seconds: 0 };
+      const sum = by.get(id) ?? { id, name: called(name, id), tasks: 0, seconds: 0 };
       sum.tasks++;
       sum.seconds += ms / 1000;
       by.set(id, sum);

@@ -1,3 +1,4 @@
+import { called } from '../alias';
 import type { Task } from '../api/client';
 
 export type Column = 'task' | 'state' | 'who' | 'seconds' | 'tries' | 'dissents' | 'bytes';
@@ -19,7 +20,7 @@ function value(task: Task, column: Column): string | number {
 }
 
 export function whoOf(task: Task): string {
-  return task.volunteers.map(({ id, name }) => name || id.slice(0, 8)).join(', ');
+  return task.volunteers.map(({ id, name }) => called(name, id)).join(', ');
 }
 
 export function secondsOf(task: Task): number {

@@ -16,6 +16,6 @@ export function alias(volunteer: string): string {
 }
 
 /** The name that somebody chose, or an alias. */
-export function called({ name, volunteer }: { name: string; volunteer: string }): string {
-  return name.trim() || alias(volunteer);
+export function called(name: string | undefined, volunteer: string): string {
+  return name?.trim() || alias(volunteer);
 }
