@@ -15,7 +15,7 @@ import (
 )
 
 // Patience is how long what must come may take.
-const Patience = time.Minute
+const Patience = 3 * time.Minute
 
 // A Browser is one process with a fresh profile.
 type Browser struct {
