@@ -15,6 +15,7 @@ import (
 
 	"potluck/client"
 	"potluck/client/progress"
+	"potluck/client/terminal"
 	"potluck/sandbox"
 	"potluck/server/app"
 )
@@ -233,7 +234,7 @@ func (c *checker) report(all []verified) error {
 		}
 	} else {
 		for _, one := range all {
-			fmt.Println(one)
+			fmt.Fprintln(terminal.Out, one)
 		}
 	}
 	if wrong > 0 {

@@ -56,6 +56,7 @@ func TestVerify(t *testing.T) {
 		says    string
 	}{
 		{tampered(func(r *client.Receipt) { r.Output.Hash = none }), nil, 5, "task 0 DISAGREES: " + r.Output.Hash},
+		{tampered(func(r *client.Receipt) { r.Output.Hash, r.Volunteers = none, []client.Voter{{Name: "\x1b[2JEve"}} }), nil, 5, "by [\uFFFD[2JEve]"},
 		{tampered(func(r *client.Receipt) { r.Input.Hash = none }), nil, 1, "it is another input"},
 		{tampered(func(r *client.Receipt) { r.Module = none }), nil, 1, none},
 		{tampered(func(r *client.Receipt) { r.Task = 1 }), nil, 1, "it is another input"},
