@@ -19,6 +19,7 @@ import (
 	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/profile"
 	"potluck/sandbox/wasmtest"
 	"potluck/web"
 )
@@ -137,15 +138,15 @@ func (s *suite) addProbes() {
 
 func (s *suite) add(name string, module []byte, task sandbox.Task) {
 	s.t.Helper()
-	published, err := sandbox.Publish(module, wasmtest.MaxMemory)
+	published, err := profile.Publish(module, wasmtest.MaxMemory)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	task.Module.ID = sandbox.Hash(published)
+	task.Module.ID = published.ID
 	if task.Output == 0 {
 		task.Output = sandbox.DefaultOutput
 	}
-	s.trials = append(s.trials, trial{name: name, task: task, module: published})
+	s.trials = append(s.trials, trial{name: name, task: task, module: published.Module})
 }
 
 func (s *suite) last() *trial { return &s.trials[len(s.trials)-1] }
