@@ -28,6 +28,7 @@ type engine struct {
 	runtime wazero.Runtime
 	modules map[sandbox.ID]wazero.CompiledModule
 	recent  []sandbox.ID // least recently used first
+	memory  reservation
 }
 
 // newEngine starts a runtime. With interpreter set it is wazero's interpreter,
@@ -107,7 +108,7 @@ func (e *engine) run(ctx context.Context, t sandbox.Task) sandbox.Outcome {
 	stdout := &limited{limit: t.Output}
 	stderr := &limited{limit: sandbox.MaxStderr, drop: true}
 	start := time.Now()
-	module, err := e.runtime.InstantiateModule(withMemory(ctx), compiled, config(t, stdout, stderr))
+	module, err := e.runtime.InstantiateModule(e.memory.with(ctx), compiled, config(t, stdout, stderr))
 	took := time.Since(start)
 	if module != nil {
 		_ = module.Close(ctx)
