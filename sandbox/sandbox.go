@@ -15,6 +15,7 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -25,7 +26,7 @@ import (
 
 // Limits that hold for every task unless a caller sets its own.
 const (
-	DefaultTime   = 60 * time.Second // of running, not of waiting
+	DefaultTime   = 60 * time.Second // of computing, not of waiting
 	DefaultOutput = 16 << 20         // bytes on stdout
 	MaxStderr     = 64 << 10         // bytes on stderr that are kept; more is dropped
 	MaxModule     = 32 << 20         // bytes of a module
@@ -53,6 +54,9 @@ func ParseID(s string) (ID, error) {
 type Module struct {
 	ID   ID     `cbor:"1,keyasint"`
 	Path string `cbor:"2,keyasint"` // where its bytes are on disk; a browser has none
+	// Source returns its bytes, verified, when the file is missing or damaged: a
+	// cache may be slow, never fatal. Nil if there is no other place to get them.
+	Source func(context.Context) ([]byte, error) `cbor:"-"`
 }
 
 // A Task is one run of a module.
@@ -64,7 +68,13 @@ type Task struct {
 	// Time and Output bound the run; zero means the default.
 	Time   time.Duration `cbor:"4,keyasint,omitempty"`
 	Output int           `cbor:"5,keyasint,omitempty"`
+	// Profile says what WASI answers: one of Profiles; zero means 1.
+	Profile int `cbor:"6,keyasint,omitempty"`
 }
+
+// Profiles are those that engines of this version have, the oldest first.
+// docs/programs.md says what each answers.
+var Profiles = []int{1, 2}
 
 // Seed is where the task's randomness starts: the first eight bytes, little
 // endian, of SHA-256(module's hash ‖ arguments joined by NUL ‖ input). With one
@@ -81,15 +91,24 @@ func (t *Task) Seed() uint64 {
 // A Kind says in which way a run failed.
 type Kind string
 
-// The ways to fail. All but Crash and Module are the program's own doing.
+// The ways to fail. The first four are the program's own doing.
 const (
-	Exit   Kind = "exit"   // it exited with a code other than 0
-	Trap   Kind = "trap"   // the engine stopped it: unreachable, out of bounds, stack overflow…
-	Time   Kind = "time"   // it ran past its time
-	Output Kind = "output" // it wrote more than it may
-	Crash  Kind = "crash"  // its executor died; the machine's fault as far as anybody knows
-	Load   Kind = "module" // the module could not be loaded or compiled
+	Exit    Kind = "exit"    // it exited with a code other than 0
+	Trap    Kind = "trap"    // the engine stopped it: unreachable, out of bounds, stack overflow…
+	Time    Kind = "time"    // it computed past its time
+	Output  Kind = "output"  // it wrote more than it may
+	Crash   Kind = "crash"   // its executor died; the machine's fault as far as anybody knows
+	Load    Kind = "module"  // the module does not compile, or imports what there is not
+	Machine Kind = "machine" // the machine's trouble: no memory, no executor, a module that cannot be read, overload
 )
+
+// NoMemory is the message of a failure of the machine's memory.
+const NoMemory = "there was not enough memory on this machine"
+
+// GrowFailed names a global that a published module exports: it is 1 when
+// memory.grow has failed below the maximum. The program has trapped then, and
+// the fault is the machine's.
+const GrowFailed = "potluck_grow_failed"
 
 // A Failure is why a run has no output. It is an error.
 type Failure struct {
@@ -101,10 +120,14 @@ func (f *Failure) Error() string { return f.Message }
 
 // An Outcome is what became of a task.
 type Outcome struct {
-	Output  []byte        `cbor:"1,keyasint,omitempty"`
-	Stderr  []byte        `cbor:"2,keyasint,omitempty"`
-	Failure *Failure      `cbor:"3,keyasint,omitempty"`
-	Took    time.Duration `cbor:"4,keyasint"` // of running, without any waiting
+	Output  []byte   `cbor:"1,keyasint,omitempty"`
+	Stderr  []byte   `cbor:"2,keyasint,omitempty"`
+	Failure *Failure `cbor:"3,keyasint,omitempty"`
+	// Took is how long the program computed: the processor's time where the
+	// platform tells it, else the time that passed.
+	Took time.Duration `cbor:"4,keyasint"`
+	// Elapsed is the time that passed while it ran: more than Took on a busy machine.
+	Elapsed time.Duration `cbor:"5,keyasint,omitempty"`
 }
 
 // Err gives the failure as an error, nil if there is none, with the last line

@@ -47,6 +47,7 @@ type Hello struct {
 	Engine   string `cbor:"6,keyasint,omitempty"` // what runs programs, for the grid's page
 	Platform string `cbor:"7,keyasint,omitempty"` // operating system and processor, likewise
 	Team     string `cbor:"8,keyasint,omitempty"` // for people; whoever names it is in it
+	Profiles []int  `cbor:"9,keyasint,omitempty"` // that its engine has, as in package sandbox; none is 1
 }
 
 // A Result answers a lease: an output, the name of one sent over HTTP, or a failure.
@@ -91,6 +92,8 @@ type Batch struct {
 	Millis int64    `cbor:"5,keyasint"` // of computing that a task may take
 	Output int      `cbor:"6,keyasint"` // bytes that a task may write
 	Leases []Lease  `cbor:"7,keyasint"`
+	// Profile is what the engine runs the module by; 0 is 1.
+	Profile int `cbor:"8,keyasint,omitempty"`
 }
 
 // A Lease lends one copy of a task.

@@ -101,8 +101,31 @@ func Exit(code int, text string) []byte {
 // Trap executes unreachable.
 func Trap() []byte { return Module(1, opUnreachable) }
 
+// GrowFailed traps, and exports the global by which a published module says
+// whether that is because its memory could not grow.
+func GrowFailed(value int) []byte {
+	const global, export = 6, 7
+	exports := vectors([][]byte{cat(text("memory"), 2, 0), cat(text("_start"), 0, imports), cat(text("potluck_grow_failed"), 3, 0)})
+	var out []byte
+	for at, m := 8, Trap(); at < len(m); {
+		size, n := binary.Uvarint(m[at+1:])
+		end := at + 1 + n + int(size)
+		section := m[at:end]
+		if m[at] == export {
+			section = cat(global, vector(vectors([][]byte{cat(i32, 1, c(value), opEnd)})), export, vector(exports))
+		}
+		out, at = append(out, section...), end
+	}
+	return append([]byte("\x00asm\x01\x00\x00\x00"), out...)
+}
+
 // Spin loops for ever.
 func Spin() []byte { return Module(1, opLoop, empty, opBr, 0, opEnd) }
+
+// Count counts to n, for a while.
+func Count(n int) []byte {
+	return Module(1, opLoop, empty, opGet, 0, c(1), opAdd, opTee, 0, c(n), 0x49, opBrIf, 0, opEnd) // 0x49: i32.lt_u
+}
 
 // Flood writes to stdout for ever.
 func Flood() []byte { return Module(1, vec(bufSize), opLoop, empty, write(), opBr, 0, opEnd) }
