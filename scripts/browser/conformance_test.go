@@ -2,6 +2,7 @@ package browser
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -95,6 +96,12 @@ func newSuite(t *testing.T) *suite {
 		id := string(s.last().task.Module.ID)
 		s.last().check = func(output, stderr []byte, kind string) error { return c.Check(id, output, stderr, kind) }
 	}
+	for value, kind := range map[int]sandbox.Kind{0: sandbox.Trap, 1: sandbox.Machine} {
+		p, err := profile.Cap(wasmtest.GrowFailed(value), wasmtest.MaxMemory)
+		s.addPublished(fmt.Sprintf("a failed grow, %d", value), p, err, sandbox.Task{})
+		c := wasmtest.Case{Fail: string(kind)}
+		s.last().check = func(output, stderr []byte, kind string) error { return c.Check("", output, stderr, kind) }
+	}
 	s.addProbes()
 	pages := http.NewServeMux()
 	pages.Handle("/", web.Handler())
@@ -118,31 +125,43 @@ func (s *suite) addProbes() {
 	x := sandbox.NewExecutor(process.Config{}.Spawn)
 	defer x.Close()
 	for _, p := range wasmtest.Probes() {
-		task := sandbox.Task{Input: []byte("some input")}
-		s.add(p.Name, p.Module, task)
-		last := s.last()
-		file := filepath.Join(s.t.TempDir(), "module.wasm")
-		if err := os.WriteFile(file, last.module, 0o600); err != nil {
-			s.t.Fatal(err)
+		for _, profile := range sandbox.Profiles {
+			s.addProbe(x, p, profile)
 		}
-		task.Module = sandbox.Module{ID: last.task.Module.ID, Path: file}
-		want := x.Run(context.Background(), task)
-		last.check = func(output, _ []byte, kind string) error {
-			if bytes.Equal(output, want.Output) && (kind == "") == (want.Failure == nil) {
-				return nil
-			}
-			return fmt.Errorf("%x, failure %q; wazero: %x, failed: %t", output, kind, want.Output, want.Failure != nil)
+	}
+}
+
+func (s *suite) addProbe(x *sandbox.Executor, p wasmtest.Probe, profile int) {
+	s.t.Helper()
+	task := sandbox.Task{Input: []byte("some input"), Module: sandbox.Module{Profile: profile}}
+	s.add(fmt.Sprintf("%s under profile %d", p.Name, profile), p.Module, task)
+	last := s.last()
+	file := filepath.Join(s.t.TempDir(), "module.wasm")
+	if err := os.WriteFile(file, last.module, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	task.Module = sandbox.Module{ID: last.task.Module.ID, Path: file, Profile: profile}
+	want := x.Run(context.Background(), task)
+	last.check = func(output, _ []byte, kind string) error {
+		if bytes.Equal(output, want.Output) && (kind == "") == (want.Failure == nil) {
+			return nil
 		}
+		return fmt.Errorf("%x, failure %q; wazero: %x, failed: %t", output, kind, want.Output, want.Failure != nil)
 	}
 }
 
 func (s *suite) add(name string, module []byte, task sandbox.Task) {
 	s.t.Helper()
 	published, err := profile.Publish(module, wasmtest.MaxMemory)
+	s.addPublished(name, published, err, task)
+}
+
+func (s *suite) addPublished(name string, published profile.Published, err error, task sandbox.Task) {
+	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	task.Module.ID = published.ID
+	task.Module.ID, task.Module.Profile = published.ID, cmp.Or(task.Module.Profile, sandbox.Profile)
 	if task.Output == 0 {
 		task.Output = sandbox.DefaultOutput
 	}
@@ -162,7 +181,7 @@ func (s *suite) serveCases(w http.ResponseWriter, _ *http.Request) {
 		seed := t.task.Seed()
 		cases = append(cases, map[string]any{
 			"args": append([]string{contract.ProgramName}, t.task.Args...), "limit": t.task.Output,
-			"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32),
+			"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32), "profile": t.task.Module.Profile,
 		})
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"executor": "/assets/" + filepath.Base(executors[0]), "cases": cases})
