@@ -59,7 +59,7 @@ func RoundTrip[T any](t *testing.T, file string, value T, encode func(any) ([]by
 	}
 }
 
-// Later adds a field that nobody knows to a JSON object or to a CBOR map with
+// Later adds an unknown field to a JSON object or to a CBOR map with
 // fewer than 23 entries.
 func Later(t *testing.T, data []byte) []byte {
 	t.Helper()
