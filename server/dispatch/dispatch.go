@@ -46,7 +46,13 @@ type Offer struct {
 	Waiting int     `cbor:"4,keyasint"` // tasks that could be lent now; negative: the job is over
 	Weight  float64 `cbor:"5,keyasint"`
 	Mean    int64   `cbor:"6,keyasint"` // microseconds a task
+	// More is how many tasks may be lent to some though none waits: spot checks of
+	// newcomers, and what is far back in the queue of another worker.
+	More int `cbor:"8,keyasint,omitempty"`
 }
+
+// Tasks is how many tasks an offer has, for some of those who ask.
+func (o Offer) Tasks() int { return o.Waiting + o.More }
 
 // A Person is a volunteer as jobs know him. What he is called is in the ledger.
 type Person struct {
@@ -60,11 +66,13 @@ type Take struct {
 	Person Person `cbor:"1,keyasint"`
 	Worker string `cbor:"2,keyasint"` // starts with its gateway's name and a dot
 	N      int    `cbor:"3,keyasint"`
+	Slots  int    `cbor:"4,keyasint,omitempty"` // tasks that the worker computes at a time; 0 if the gateway is of an older release
 }
 
 // Taken are tasks lent.
 type Taken struct {
 	Tasks []Task `cbor:"1,keyasint,omitempty"`
+	Full  bool   `cbor:"2,keyasint,omitempty"` // the worker has as many as it may have until it answers some
 }
 
 // A Task is lent with its input, or with the input's SHA-256 if that is large.

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -69,6 +68,7 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 		taken.Tasks = a.lend(ctx, t)
 	}
 	if len(taken.Tasks) < t.N {
+		taken.Full = a.job.Room(a.workers.of(t.Worker)) == 0
 		a.hungry = true
 	}
 	a.believed -= len(taken.Tasks)
@@ -79,7 +79,7 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 func (a *activeJob) lend(ctx context.Context, t dispatch.Take) []dispatch.Task {
 	e := schedule.Event{
 		Kind: schedule.Want, Volunteer: a.volunteer(ctx, t.Person), Worker: a.workers.of(t.Worker),
-		N: min(t.N, a.fitting()),
+		N: min(t.N, a.fitting()), Slots: t.Slots,
 	}
 	var tasks []dispatch.Task
 	lost := []schedule.Event(nil)
@@ -242,7 +242,7 @@ func (a *activeJob) noteFailure(task uint32, p dispatch.Person, reason, stderr s
 	}
 	a.noted++
 	a.failures = append(a.failures, dispatch.Failing{
-		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: time.Now().UnixMilli(),
+		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: clock().UnixMilli(),
 	})
 }
 

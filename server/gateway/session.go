@@ -48,12 +48,13 @@ type session struct {
 	out     outbox
 	backlog backlog
 	credit  atomic.Uint64 // leases that the worker is ready to have got in all
-	more    chan struct{} // the credit grew
+	more    chan struct{} // the credit grew, or the worker has fewer leases
 	caught  chan string   // the volunteer is in quarantine, and why
 	sent    atomic.Uint64
 
-	mu   sync.Mutex
-	jobs map[string]bool // those that it has, or had, leases of
+	mu       sync.Mutex
+	jobs     map[string]bool // those that it has, or had, leases of,
+	answered map[string]bool // and those of which it has fewer since lendAll looked
 }
 
 var sessions atomic.Uint64
@@ -72,7 +73,7 @@ func (g *Gateway) serveSocket(c echo.Context) error {
 	}
 	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
 	s := &session{
-		gateway: g, conn: conn, network: g.network(c.RealIP()), since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{},
+		gateway: g, conn: conn, network: g.network(c.RealIP()), since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{}, answered: map[string]bool{},
 		id: fmt.Sprintf("%s.%d", g.name, sessions.Add(1)), out: newOutbox(),
 	}
 	ctx, cancel := context.WithCancel(c.Request().Context())
@@ -217,10 +218,7 @@ func (s *session) readAll(ctx context.Context) error {
 		}
 		if m.Credit > s.credit.Load() {
 			s.credit.Store(m.Credit)
-			select {
-			case s.more <- struct{}{}:
-			default:
-			}
+			s.poke()
 		}
 		if m.Slots > 0 {
 			s.slots.Store(int32(min(m.Slots, maxSlots)))

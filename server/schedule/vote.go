@@ -5,7 +5,7 @@ import "fmt"
 // ballot finds where a volunteer's answer to a task goes, nil if it is not
 // wanted. An answer to a lease that has lapsed, or that an earlier owner of the
 // job lent, counts like any other.
-func (j *Job) ballot(e Event) (*openTask, *share) {
+func (j *Job) ballot(e *Event) (*openTask, *share) {
 	if j.over || j.states[e.Task] == done {
 		j.emit(Effect{Kind: Late, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
@@ -24,7 +24,7 @@ func (j *Job) ballot(e Event) (*openTask, *share) {
 		_, s = j.addShare(o, e.Volunteer, e.Worker)
 		j.setQuorum(o, e.Volunteer)
 	case s.state == lent:
-		j.unlend(i)
+		j.answered(i, s, e)
 	case s.state == voted && e.Kind == Result && s.digest == e.Digest: // he did not hear the answer
 		j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
@@ -36,11 +36,11 @@ func (j *Job) ballot(e Event) (*openTask, *share) {
 	return o, s
 }
 
-func (j *Job) refuse(e Event, why string) {
+func (j *Job) refuse(e *Event, why string) {
 	j.emit(Effect{Kind: Refuse, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Reason: why})
 }
 
-func (j *Job) result(e Event) {
+func (j *Job) result(e *Event) {
 	o, s := j.ballot(e)
 	if o == nil {
 		return
@@ -65,7 +65,7 @@ func (j *Job) result(e Event) {
 	}
 }
 
-func (j *Job) pending(e Event) {
+func (j *Job) pending(e *Event) {
 	j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 }
 
@@ -86,7 +86,7 @@ func (j *Job) disagree(o *openTask) bool {
 }
 
 // accept settles a task on the answer just given.
-func (j *Job) accept(o *openTask, e Event) {
+func (j *Job) accept(o *openTask, e *Event) {
 	accept := Effect{
 		Kind: Accept, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Sure: e.Sure,
 		Votes: make([]Vote, 0, max(1, o.quorum)),
@@ -133,7 +133,7 @@ func (j *Job) credit(votes []Vote, sure bool) {
 	}
 }
 
-func (j *Job) failure(e Event) {
+func (j *Job) failure(e *Event) {
 	o, s := j.ballot(e)
 	if o == nil {
 		return
