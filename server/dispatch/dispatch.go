@@ -59,7 +59,12 @@ type Person struct {
 	ID      string `cbor:"1,keyasint"`
 	Trusted bool   `cbor:"3,keyasint,omitempty"` // this worker has a runner's token
 	Network uint32 `cbor:"4,keyasint,omitempty"` // where he comes from, if those of one network are one voter
+	Kind    string `cbor:"5,keyasint,omitempty"` // what computes for them: engine and platform, as the worker says, like "wazero linux/arm64" or "browser"
 }
+
+// InBrowser says whether a browser's tab computes for a person. A tab has no clock
+// of its own for the computing that a task has had.
+func (p Person) InBrowser() bool { return strings.HasPrefix(p.Kind, "browser") }
 
 // Take asks for tasks.
 type Take struct {

@@ -170,7 +170,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	}
 	var hash []byte
 	if f := answer.Failure; f != nil {
-		e.Kind, e.Reason = schedule.Failure, reason(f)
+		e.Kind, e.Reason, e.Blame = schedule.Failure, reason(f), blame(f, r.Person)
 		hash = way(f)
 		a.noteFailure(answer.Task, r.Person, f.Message, string(f.Stderr))
 	} else if hash = answer.Hash; hash == nil {
@@ -216,6 +216,24 @@ func way(f *wire.Failure) []byte {
 	}
 	sum := sha256.Sum256([]byte(text))
 	return sum[:]
+}
+
+// blame says whose fault a failure may be. The server has loaded the module of
+// each job, so a machine that cannot has trouble of its own.
+func blame(f *wire.Failure, p dispatch.Person) schedule.Blame {
+	switch sandbox.Kind(f.Kind) {
+	case sandbox.Exit, sandbox.Trap, sandbox.Output:
+		return schedule.OfTask
+	case sandbox.Time:
+		if p.InBrowser() {
+			return schedule.Elsewhere
+		}
+		return schedule.OfTask
+	case sandbox.Load:
+		return schedule.OfMachine
+	case sandbox.Crash:
+	}
+	return schedule.Twice
 }
 
 func reason(f *wire.Failure) string {

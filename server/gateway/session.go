@@ -107,7 +107,7 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case s.gateway.Closed && !trusted:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "only workers with a runner's token may compute here, and this one has none"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.network}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.network, Kind: kindOf(h)}
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
@@ -122,6 +122,25 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	s.conn.SetReadLimit(wire.MaxMessage)
 	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})
 	return nil
+}
+
+// maxKind is how many characters of an engine or a platform tell kinds of workers
+// apart.
+const maxKind = 32
+
+// kindOf says what a worker computes with, in letters that strangers cannot do
+// anything with.
+func kindOf(h wire.Hello) string {
+	plain := func(text string) string {
+		text = strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-", r) {
+				return r
+			}
+			return -1
+		}, text)
+		return text[:min(len(text), maxKind)]
+	}
+	return strings.TrimSpace(plain(h.Engine) + " " + plain(h.Platform))
 }
 
 // nameFits says whether a name is one that all may see.

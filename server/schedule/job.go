@@ -47,6 +47,9 @@ type Job struct {
 	leases   slab[lease]
 	queue    queue
 	served   Time // when the queue last had what somebody could be lent, or was empty
+	relaxed  bool // that was long ago: those who failed at a task may have it again
+	avoided  bool // somebody was not lent what others are to have first
+	present  int  // volunteers who have workers here
 
 	kepts   slab[kept]
 	vouches slab[vouch]
@@ -78,6 +81,7 @@ type person struct {
 	turn    uint32 // grows whenever they may have what they had to pass over in the queue
 	first   uint32 // vouch
 	held    int32  // leases
+	here    int32  // workers that asked and are not gone
 	drawn   int    // answers of his that were chosen to be compared
 	round   int    // of audits in which
 	pledged int    // so many of his answers are looked at
@@ -101,7 +105,7 @@ const (
 	unasked uint8 = iota
 	wanted
 	asked
-	inVain // he failed at it: the volunteers have to decide
+	inVain // it failed too: the volunteers have to decide
 )
 
 // A share is what one volunteer has to do with one open task.
@@ -114,6 +118,9 @@ type share struct {
 	lent       Time
 	digest     Digest
 	state      uint8
+	failures   uint8 // how often they failed at it, by the task's fault as far as they can tell
+	doubts     uint8 // other faults of which they failed at it, a bit each
+	returned   bool  // they gave it back
 }
 
 // The states of a share.
@@ -293,7 +300,7 @@ func (j *Job) requeue(o *openTask) {
 		return
 	}
 	if j.queue.live == 0 {
-		j.served = j.now
+		j.served, j.relaxed = j.now, false
 	}
 	if j.queue.sparse() {
 		j.queue.squeeze(func(task uint32, place uint64) { j.opens.at(j.slots[task]).place = place })

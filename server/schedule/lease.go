@@ -38,6 +38,7 @@ type ages struct {
 // A connection is what the job knows of a worker.
 type connection struct {
 	volunteer   Volunteer
+	here        bool   // it has asked and is not gone
 	first, last uint32 // lease
 	next        uint32 // the first lease that waits
 	held, begun int32  // leases
@@ -281,14 +282,55 @@ func (j *Job) giveBack(e *Event) {
 	}
 	i, s := j.share(j.opens.at(j.slots[e.Task]), e.Volunteer)
 	if s != nil && s.state == lent && s.worker == e.Worker {
+		s.returned = true // before others are asked
 		j.lapse(i)
 	}
 }
 
+// arrive notes that a worker is here.
+func (j *Job) arrive(c *connection, v Volunteer) {
+	if c.here {
+		return
+	}
+	c.here, c.volunteer = true, v
+	p := j.person(v)
+	if p.here++; p.here == 1 {
+		j.present++
+	}
+}
+
+// gone ends what a worker had. If its volunteer has no other one here, nobody
+// waits for them any more.
 func (j *Job) gone(w Worker) {
 	j.takeAll(w, func(*share) {})
 	c := j.connection(w)
 	c.most, c.answers, c.spent = c.slots, 0, 0
+	if !c.here {
+		return
+	}
+	c.here = false
+	p := j.person(c.volunteer)
+	if p.here--; p.here == 0 {
+		j.present--
+		j.lookAgain()
+	}
+}
+
+// lookAgain has those who passed something over for others look at it again.
+func (j *Job) lookAgain() {
+	if j.avoided {
+		j.avoided = false
+		j.queue.round++
+	}
+}
+
+// relax lets those have what they failed at or gave back who were to leave it to
+// others, when nobody has taken anything from the queue for long.
+func (j *Job) relax() {
+	if j.queue.live > 0 && !j.relaxed && j.now-j.served >= j.lonely() {
+		j.relaxed = true
+		j.lookAgain()
+	}
 }
 
 // skip moves all that has to do with when leases were heard of by a span of time

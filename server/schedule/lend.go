@@ -21,7 +21,7 @@ const (
 // want lends up to N tasks, as many as the volunteer may have.
 func (j *Job) want(e *Event) {
 	c := j.connection(e.Worker)
-	c.volunteer = e.Volunteer
+	j.arrive(c, e.Volunteer)
 	j.resize(c, e.Slots)
 	if j.paused || j.over {
 		return
@@ -152,7 +152,7 @@ func (j *Job) lendWaiting(e *Event, n int) int {
 			break
 		}
 		if task != none && j.lendQueued(e, task) {
-			j.served = j.now
+			j.served, j.relaxed = j.now, false
 			n--
 			looked = 0
 		}
@@ -198,15 +198,35 @@ func (j *Job) mayBeside(o *openTask, v Volunteer, instead uint32) bool {
 		return false
 	}
 	network := j.person(v).network
+	tried := 0 // volunteers who have it, or have done what they could
+	var own *share
 	for i := o.first; i != none; i = j.shares.at(i).next {
 		s := j.shares.at(i)
+		if s.state != lapsed || s.returned {
+			tried++
+		}
 		switch {
 		case i == instead:
-		case s.volunteer == v && s.state != lapsed && (s.state != failed || j.weighs()):
-			return false
-		case s.volunteer != v && s.state != lapsed && network != 0 && j.person(s.volunteer).network == network:
+		case s.volunteer == v:
+			own = s
+		case s.state != lapsed && network != 0 && j.person(s.volunteer).network == network:
 			return false
 		}
+	}
+	return own == nil || j.mayAgain(own, tried)
+}
+
+// mayAgain says whether a volunteer who has a share in a task may be lent it once
+// more. What they failed at or gave back is first for others who are here.
+func (j *Job) mayAgain(s *share, tried int) bool {
+	switch {
+	case s.state == lent || s.state == voted || s.state == failed && j.weighs():
+		return false
+	case s.state == failed && s.failures == 0 && j.config.Referees > 0:
+		return false // if nobody else is here, the referee finds out whose fault it was
+	case (s.state == failed || s.returned) && tried < j.present && !j.relaxed:
+		j.avoided = true
+		return false
 	}
 	return true
 }
@@ -260,7 +280,7 @@ func (j *Job) lend(o *openTask, e *Event) {
 		j.unlend(i)
 	}
 	j.setQuorum(o, e.Volunteer)
-	s.state, s.worker, s.lent = lent, e.Worker, j.now
+	s.state, s.returned, s.worker, s.lent = lent, false, e.Worker, j.now
 	s.lease = j.hold(e.Worker, lease{share: i, level: level})
 	j.person(e.Volunteer).held++
 	j.emit(Effect{Kind: Lend, Task: o.task, Volunteer: e.Volunteer, Worker: e.Worker, Deadline: j.leases.at(s.lease).deadline})

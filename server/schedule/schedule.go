@@ -79,7 +79,7 @@ type EventKind uint8
 const (
 	Want    EventKind = iota // Worker of Volunteer, which computes Slots tasks at a time, can take N more leases
 	Result                   // Volunteer answered Task with an output of Digest, having computed for Took
-	Failure                  // Volunteer failed at Task in the way that Digest and Reason say
+	Failure                  // Volunteer failed at Task in the way that Digest and Reason say, which is the fault of Blame
 	Return                   // Worker gives its lease of Task back, not computed
 	Gone                     // Worker is gone, and its leases with it
 	Tick                     // nothing but the time; Next says when it is worth it
@@ -89,8 +89,19 @@ const (
 	Cancel    // the job ends now
 	Know      // Volunteer has Reputation, is Trusted or not, and is of Network
 	Verdict   // the referee's own output for Task is of Digest
-	NoVerdict // the referee failed at Task too, for Reason
+	NoVerdict // the referee failed at Task too, in the way that Digest and Reason say, which is the fault of Blame
 	Restore   // Task was accepted before this state machine began: Digest, on Votes, or Sure
+)
+
+// Blame says whose fault a failure may be.
+type Blame uint8
+
+// The faults.
+const (
+	OfTask    Blame = iota // the task's, as far as a volunteer can tell
+	Twice                  // the machine's, until a second volunteer's fails in the same way
+	Elsewhere              // the machine's, until one of another kind fails in the same way
+	OfMachine              // the machine's, whoever else has it
 )
 
 // An Event is what happened; which fields count depends on its kind.
@@ -104,6 +115,7 @@ type Event struct {
 	Digest    Digest
 	Took      Time
 	Reason    string
+	Blame     Blame
 
 	Reputation Reputation
 	Trusted    bool   // a trusted runner: his word is the referee's
@@ -177,6 +189,7 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 		j.expire()
 		j.findLate()
 		j.call()
+		j.relax()
 	case Gap:
 		j.skip(e.Took)
 	case Pause:

@@ -109,6 +109,11 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "why", &why)
 	copy(e.Digest[:], digest+why)
 	e.Reason = why
+	for blame, name := range blameNames {
+		if name != "" && d.HasArg(name) {
+			e.Blame = Blame(blame)
+		}
+	}
 	e.Trusted, e.Sure = d.HasArg("trusted"), d.HasArg("sure")
 	for standing, name := range standingNames {
 		if d.HasArg(name) {
@@ -153,6 +158,8 @@ func (s *stage) tiles(t *testing.T, d *datadriven.TestData) string {
 	}
 	return out.String()
 }
+
+var blameNames = [...]string{OfTask: "", Twice: "twice", Elsewhere: "elsewhere", OfMachine: "machine"}
 
 var standingNames = [...]string{Newcomer: "newcomer", Established: "established", Quarantined: "quarantined"}
 

@@ -352,6 +352,7 @@ func anyEvent(tasks int) *rapid.Generator[Event] {
 			Task:       rapid.Uint32Range(0, uint32(tasks-1)).Draw(t, "task"),
 			N:          rapid.IntRange(0, 4).Draw(t, "n"),
 			Slots:      rapid.IntRange(0, 3).Draw(t, "slots"),
+			Blame:      Blame(rapid.IntRange(0, 3).Draw(t, "blame")),
 			Digest:     Digest{rapid.ByteRange(0, 1).Draw(t, "digest")},
 			Took:       Second,
 			Reputation: Reputation{Standing: Standing(rapid.IntRange(0, 9).Draw(t, "standing") / 4), Checked: rapid.IntRange(0, 300).Draw(t, "checked")},

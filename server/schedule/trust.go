@@ -179,8 +179,8 @@ func (j *Job) lonely() Time {
 	return patience + 2*j.mean
 }
 
-// stuck finds a task of the queue that has an answer, and waits for somebody
-// else's who does not come. Under Strict that is waited for, unless there are
+// stuck finds a task of the queue that has an answer or failed, and waits for
+// somebody else's who does not come. Under Strict that is waited for, unless there are
 // none but newcomers who could give it.
 func (j *Job) stuck() *openTask {
 	if j.queue.live == 0 || j.now-j.served < j.lonely() {
@@ -197,14 +197,27 @@ func (j *Job) stuck() *openTask {
 			continue
 		}
 		o := j.opens.at(j.slots[task])
-		if _, agree, _ := j.tally(o); o.referee == wanted || o.referee == asked || o.accepted == none &&
-			(j.progress(o) != voted || agree > 0 && j.config.Policy.Trust == Strict && j.now-j.turnedAway > attendance) {
-			continue
+		if j.needsReferee(o) {
+			j.unqueue(o)
+			return o
 		}
-		j.unqueue(o)
-		return o
 	}
 	return nil
+}
+
+// needsReferee says whether the referee may help with a task that nobody takes.
+func (j *Job) needsReferee(o *openTask) bool {
+	if o.referee == wanted || o.referee == asked {
+		return false
+	}
+	_, agree, _ := j.tally(o)
+	switch progress := j.progress(o); {
+	case o.accepted != none:
+		return true
+	case progress == lent || progress == lapsed && o.failures == 0:
+		return false
+	}
+	return agree == 0 || j.config.Policy.Trust != Strict || j.now-j.turnedAway <= attendance
 }
 
 // progress is like stage, but does not wait for what is late.
@@ -237,7 +250,10 @@ func (j *Job) noVerdict(e *Event) {
 	j.judging--
 	if o := j.underReferee(e.Task); o != nil {
 		switch _, _, all := j.tally(o); {
-		case o.accepted == none && (o.failures >= maxFailures || all >= maxShares):
+		case e.Blame == OfMachine: // the server's own trouble
+			o.referee, j.served = unasked, j.now
+			j.requeue(o)
+		case o.accepted == none && (o.failures >= maxFailures || all >= maxShares || j.failsToo(o, e)):
 			j.fail(o, fmt.Sprintf("task %d failed with the referee too: %s", e.Task, e.Reason))
 		case j.attended():
 			j.decide(o)
@@ -247,6 +263,21 @@ func (j *Job) noVerdict(e *Event) {
 		}
 	}
 	j.call()
+}
+
+// failsToo says whether the referee's failure is that of the task: nobody has an
+// answer to it, and it failed with a volunteer, in the same way if the referee's
+// machine may be at fault.
+func (j *Job) failsToo(o *openTask, e *Event) (too bool) {
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		switch s := j.shares.at(i); {
+		case s.state == voted:
+			return false
+		case s.failures+s.doubts > 0 && (e.Blame == OfTask || s.digest == e.Digest):
+			too = true
+		}
+	}
+	return too
 }
 
 // decide lets volunteers decide on a task without the referee: more of them than

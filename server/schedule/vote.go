@@ -1,6 +1,9 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // ballot finds where a volunteer's answer to a task goes, nil if it is not
 // wanted. An answer to a lease that has lapsed, or that an earlier owner of the
@@ -139,6 +142,7 @@ func (j *Job) failure(e *Event) {
 		return
 	}
 	s.state, s.digest = failed, e.Digest
+	s.blame(e.Blame)
 	j.pending(e)
 	if o.accepted != none { // others could do it
 		i, _ := j.share(o, e.Volunteer)
@@ -147,12 +151,8 @@ func (j *Job) failure(e *Event) {
 		j.rest(o)
 		return
 	}
-	o.failures++
-	same := j.sameFailures(o, e.Digest)
-	if !j.weighs() {
-		same = int(o.failures) // own machines are believed, the same one again too
-	}
-	if same >= maxFailures {
+	o.failures = min(o.failures, math.MaxUint8-1) + 1
+	if same := j.sameFailures(o, e.Digest); same >= maxFailures {
 		j.giveUp(o, fmt.Sprintf("task %d failed %d times: %s", e.Task, same, e.Reason))
 	} else if !j.hopeless(o, "the last one said: "+e.Reason) {
 		if !j.counts(e.Volunteer) {
@@ -162,13 +162,35 @@ func (j *Job) failure(e *Event) {
 	}
 }
 
-func (j *Job) sameFailures(o *openTask, way Digest) (n int) {
-	for i := o.first; i != none; i = j.shares.at(i).next {
-		if s := j.shares.at(i); s.state == failed && s.digest == way {
-			n++
-		}
+// blame notes whose fault a failure may be.
+func (s *share) blame(b Blame) {
+	if b == OfTask {
+		s.failures = min(s.failures, math.MaxUint8-1) + 1
+	} else {
+		s.doubts |= 1 << b
 	}
-	return n
+}
+
+// sameFailures counts the failures of a task in the same way that are its own
+// fault. Own machines are believed, whatever the way, and the same one again too.
+func (j *Job) sameFailures(o *openTask, way Digest) int {
+	proven, twice, elsewhere := 0, 0, 0
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		s := j.shares.at(i)
+		if j.weighs() && (s.state != failed || s.digest != way) {
+			continue
+		}
+		proven += int(s.failures)
+		twice += int(s.doubts >> Twice & 1)
+		elsewhere += int(s.doubts >> Elsewhere & 1)
+	}
+	if twice > 1 {
+		proven += twice
+	}
+	if proven > 0 {
+		proven += elsewhere
+	}
+	return proven
 }
 
 // hopeless gives a task up that too many volunteers have tried in vain.
@@ -182,9 +204,9 @@ func (j *Job) hopeless(o *openTask, why string) bool {
 }
 
 // giveUp fails a task that volunteers cannot do, unless the referee can: liars
-// may say that they cannot.
+// may say that they cannot, and their machines may be broken.
 func (j *Job) giveUp(o *openTask, reason string) {
-	if j.weighs() && o.referee == unasked && j.config.Referees > 0 {
+	if own := !j.weighs() && j.sameFailures(o, Digest{}) >= maxFailures; !own && o.referee != inVain && j.config.Referees > 0 {
 		j.callFor(o)
 		return
 	}
