@@ -278,7 +278,7 @@ func (a *API) inputs(ctx context.Context, d *draft, in Input, keep func([]byte) 
 // mend makes what is wrong with inputs the submitter's to mend, unless it is
 // the grid's fault.
 func mend(ctx context.Context, field string, err error) error {
-	if err == nil || errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, ledger.ErrFull) || sandbox.IsMachines(err) || ctx.Err() != nil {
 		return err
 	}
 	return refuseField(field, err)
