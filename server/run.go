@@ -20,6 +20,9 @@ type runCommand struct {
 
 // Run runs a job here.
 func (r *runCommand) Run(ctx context.Context) error {
+	if err := r.Arg.check(); err != nil {
+		return err
+	}
 	params, err := r.params()
 	if err != nil {
 		return err
