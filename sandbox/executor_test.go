@@ -81,3 +81,31 @@ func TestTasksBehindARunaway(t *testing.T) {
 		x.Close()
 	})
 }
+
+// A crash in a pool says nothing yet: another child may not have it.
+func TestPoolRunsWhatCrashesOnceMore(t *testing.T) {
+	for _, crashes := range []int{0, 1, 2} {
+		children := 0
+		p := NewPool(1, func() Child {
+			c := &silent{true, make(chan Outcome, 2)}
+			if children++; children <= crashes {
+				close(c.outcomes)
+			} else {
+				c.outcomes <- Outcome{}
+			}
+			return c
+		})
+		defer p.Close()
+		p.ready[""] = &compiled{done: closedChannel()}
+		o := p.Run(t.Context(), Task{})
+		if failed := o.Failure != nil; failed != (crashes == 2) || children > 2 {
+			t.Errorf("after %d crashes: %v, in %d children", crashes, o.Failure, children)
+		}
+	}
+}
+
+func closedChannel() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}

@@ -27,7 +27,8 @@ func NewPool(n int, s Spawn) *Pool {
 }
 
 // Run runs one task as soon as an executor is free. Its outcome is a Crash if
-// ctx ends first.
+// ctx ends first. What crashes is run once more: an executor may have been killed
+// from outside, as by a system that runs out of memory.
 func (p *Pool) Run(ctx context.Context, t Task) Outcome {
 	if f := p.compiled(ctx, t.Module); f != nil {
 		return Outcome{Failure: f}
@@ -35,7 +36,11 @@ func (p *Pool) Run(ctx context.Context, t Task) Outcome {
 	select {
 	case x := <-p.free:
 		defer func() { p.free <- x }()
-		return x.Run(ctx, t)
+		o := x.Run(ctx, t)
+		if o.Failure != nil && o.Failure.Kind == Crash && ctx.Err() == nil {
+			return x.Run(ctx, t)
+		}
+		return o
 	case <-ctx.Done():
 		return cancelled
 	}

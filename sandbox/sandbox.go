@@ -19,6 +19,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -127,6 +128,12 @@ type Failure struct {
 }
 
 func (f *Failure) Error() string { return f.Message }
+
+// IsMachines says whether an error is this machine's trouble, and no program's.
+func IsMachines(err error) bool {
+	f, ok := errors.AsType[*Failure](err)
+	return ok && f.Kind == Machine
+}
 
 // An Outcome is what became of a task.
 type Outcome struct {

@@ -3,10 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
-	"path/filepath"
+	"fmt"
 
 	"potluck/client/progress"
+	"potluck/client/terminal"
+	"potluck/sandbox/shelf"
 	"potluck/server/app"
 )
 
@@ -19,6 +20,9 @@ type runCommand struct {
 
 // Run runs a job here.
 func (r *runCommand) Run(ctx context.Context) error {
+	if err := r.Arg.check(); err != nil {
+		return err
+	}
 	params, err := r.params()
 	if err != nil {
 		return err
@@ -30,9 +34,11 @@ func (r *runCommand) Run(ctx context.Context) error {
 	if input != nil {
 		defer input.Close() //nolint:errcheck // only read
 	}
+	cache, remove := shelf.Folder(r.Cache, notice)
+	defer remove()
 	local := app.LocalJob{
 		Program: r.Program, Params: params, Args: r.Arg, Split: r.Split,
-		Collect: r.Collect, Slots: r.Slots, Cache: cacheFolder(r.Cache),
+		Collect: r.Collect, Slots: r.Slots, Cache: cache, Notice: notice,
 	}
 	if input != nil {
 		local.Input = input
@@ -50,15 +56,7 @@ func (r *runCommand) Run(ctx context.Context) error {
 	return save(r.Output, &result)
 }
 
-// cacheFolder is where machine code is kept: as chosen, or in the system's
-// place for such things.
-func cacheFolder(chosen string) string {
-	if chosen != "" {
-		return chosen
-	}
-	base, err := os.UserCacheDir()
-	if err != nil {
-		base = os.TempDir()
-	}
-	return filepath.Join(base, "potluck")
-}
+// notice says on stderr what costs time and nothing else.
+var notice = shelf.Notice(func(what, why string) {
+	fmt.Fprintf(terminal.Err, "potluck: %s: %s\n", what, why)
+}).Once()

@@ -18,6 +18,7 @@ import (
 	"potluck/client"
 	"potluck/client/progress"
 	"potluck/client/terminal"
+	"potluck/server/program"
 )
 
 // job is what makes a job, on a server or here.
@@ -42,6 +43,16 @@ func (a *arguments) Decode(c *kong.DecodeContext) error {
 		*a = append(*a, t.String())
 	}
 	return err
+}
+
+// check says what is wrong with them.
+func (a *arguments) check() error {
+	for i, arg := range *a {
+		if err := program.CheckArg(arg); err != nil {
+			return fmt.Errorf("--arg %q, number %d: %w", arg, i+1, err)
+		}
+	}
+	return nil
 }
 
 func (j *job) params() ([]byte, error) {
@@ -168,6 +179,12 @@ func (s *submitCommand) await(ctx context.Context, c *client.ClientWithResponses
 }
 
 func (s *submitCommand) wanted(ctx context.Context, c *client.ClientWithResponses) (w client.NewJob, err error) {
+	if err := s.Arg.check(); err != nil {
+		return w, err
+	}
+	if !utf8.ValidString(s.Title) {
+		return w, fmt.Errorf("--title %q is not in UTF-8", s.Title)
+	}
 	w = client.NewJob{
 		Program: s.Program, Args: s.Arg, Collect: client.Collect(s.Collect), Policy: s.Policy,
 		Priority: s.Priority, Title: s.Title,

@@ -17,6 +17,7 @@ import (
 	"potluck/client/progress"
 	"potluck/client/terminal"
 	"potluck/sandbox"
+	"potluck/sandbox/shelf"
 	"potluck/server/app"
 )
 
@@ -52,11 +53,10 @@ func (v *verifyCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := app.NewVerifier(cacheFolder(v.Cache))
-	if err != nil {
-		return err
-	}
-	defer verifier.Close() //nolint:errcheck // a temporary folder
+	cache, remove := shelf.Folder(v.Cache, notice)
+	defer remove()
+	verifier := app.NewVerifier(cache, notice)
+	defer verifier.Close()
 	check := checker{command: v, client: c, verifier: verifier}
 	if v.Job == "" {
 		return check.file(ctx, v.Receipt)
@@ -152,12 +152,9 @@ func (c *checker) verify(ctx context.Context, r *client.Receipt) (verified, erro
 	if err != nil {
 		return one, err
 	}
-	o, err := c.verifier.Compute(ctx, c.module, sandbox.Task{
+	o := c.verifier.Compute(ctx, c.module, sandbox.Task{
 		Module: sandbox.Module{Profile: r.Profile}, Args: r.Args, Input: input, Time: slower * time.Duration(r.Seconds*float64(time.Second)), Output: r.OutputLimit,
 	})
-	if err != nil {
-		return one, err
-	}
 	if ctx.Err() != nil {
 		return one, ctx.Err()
 	}

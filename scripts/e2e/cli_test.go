@@ -165,6 +165,12 @@ func TestSubmitAndWait(t *testing.T) {
 			t.Errorf("%v: %+v", c.args, got)
 		}
 	}
+	for _, command := range []string{"submit", "run"} {
+		got := g.potluck("", command, echo, "--split", "range:1:1", "--arg", "fine", "--arg", "\xff\xfe")
+		if got.status != 1 || !strings.Contains(got.stderr, `--arg "\xff\xfe", number 2: an argument is text in UTF-8, without NUL`) {
+			t.Errorf("%s with an argument that is no text: %+v", command, got)
+		}
+	}
 	got := g.potluck("", "submit", echo, "--wait", "--quiet", "--split", "range:1:3", "--collect", "ndjson")
 	if strings.Count(got.stdout, "\n") != 3 || !strings.Contains(got.stdout, `"output":3`) || got.stderr != "" {
 		t.Errorf("NDJSON: %+v", got)

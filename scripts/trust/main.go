@@ -41,7 +41,7 @@ func (s sum) wrongShare() float64 { return float64(s.wrong) / float64(s.tasks) }
 func measure(d defence, a attack, seeds int) (total sum) {
 	var mu sync.Mutex
 	var wait sync.WaitGroup
-	turn := make(chan struct{}, runtime.NumCPU())
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for seed := range seeds {
 		turn <- struct{}{}
 		wait.Go(func() {

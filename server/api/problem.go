@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"potluck/sandbox"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/library"
@@ -79,6 +80,8 @@ func problem(err error) Problem {
 		}
 	case errors.As(err, &invalid):
 		status, detail = http.StatusUnprocessableEntity, invalid.Error()
+	case sandbox.IsMachines(err):
+		status, detail = http.StatusServiceUnavailable, "the server cannot run programs at the moment, and its log says why: try again later"
 	case errors.As(err, &tooLarge):
 		status, detail = http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than the %d bytes that are allowed here", tooLarge.Limit)
 	case errors.Is(err, ledger.ErrFull):

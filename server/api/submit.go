@@ -68,9 +68,30 @@ func parseJob(body []byte) (wanted NewJob, err error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err = d.Decode(&wanted); err != nil {
-		err = refuse(http.StatusBadRequest, "the body is not a job: %v", err)
+		return wanted, refuse(http.StatusBadRequest, "the body is not a job: %v", err)
+	}
+	if err = checkArgs(body, wanted.Args); err == nil && !utf8.Valid(body) {
+		err = refuse(http.StatusBadRequest, "the body is not a job: it is not in UTF-8")
 	}
 	return wanted, err
+}
+
+// checkArgs checks the arguments of a job, also as they are in its JSON.
+func checkArgs(body []byte, args []string) error {
+	var raw struct{ Args []json.RawMessage }
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&raw); err != nil {
+		return err
+	}
+	for i, arg := range args {
+		err := program.CheckArg(arg)
+		if err == nil {
+			err = program.CheckRawArg(raw.Args[i])
+		}
+		if err != nil {
+			return refuseField(fmt.Sprintf("/args/%d", i), err)
+		}
+	}
+	return nil
 }
 
 // once gives the id for a new job, or the job that an earlier request of the
@@ -278,7 +299,7 @@ func (a *API) inputs(ctx context.Context, d *draft, in Input, keep func([]byte) 
 // mend makes what is wrong with inputs the submitter's to mend, unless it is
 // the grid's fault.
 func mend(ctx context.Context, field string, err error) error {
-	if err == nil || errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, ledger.ErrFull) || sandbox.IsMachines(err) || ctx.Err() != nil {
 		return err
 	}
 	return refuseField(field, err)

@@ -21,6 +21,7 @@ import (
 
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/shelf"
 	"potluck/server/api"
 	"potluck/server/foreman"
 	"potluck/server/gateway"
@@ -128,7 +129,11 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 			return err
 		}
 	}
-	engine := process.Config{Cache: filepath.Join(c.Data, "cache", "code")}.Spawn
+	cache := filepath.Join(c.Data, "cache")
+	notice := shelf.Notice(func(what, why string) {
+		a.log.Warn("the cache has trouble, and the server goes on", "trouble", what, "reason", why)
+	}).Once()
+	engine := process.Config{Cache: filepath.Join(cache, "code"), Notice: notice}.Spawn
 	a.pool = sandbox.NewPool(poolSize(c.Executors), engine)
 	builtins, err := catalogue()
 	if err != nil {
@@ -136,7 +141,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	}
 	lib, err := library.New(library.Config{
 		Ledger: a.ledger, Pool: a.pool, Engine: engine, Other: process.Config{Interpreter: true}.Spawn, Memory: c.TaskMemory, Builtins: builtins,
-		Dir: filepath.Join(c.Data, "cache", "modules"),
+		Shelf: shelf.New(filepath.Join(cache, "modules"), notice),
 	})
 	if err != nil {
 		return err
@@ -173,7 +178,7 @@ func poolSize(n int) int {
 	if n > 0 {
 		return n
 	}
-	return max(1, runtime.NumCPU()/2)
+	return max(1, runtime.GOMAXPROCS(0)/2)
 }
 
 func catalogue() ([]library.Builtin, error) {

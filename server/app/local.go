@@ -16,6 +16,7 @@ import (
 	"potluck/sandbox"
 	"potluck/sandbox/process"
 	"potluck/sandbox/profile"
+	"potluck/sandbox/shelf"
 	"potluck/server/assemble"
 	"potluck/server/program"
 )
@@ -28,8 +29,10 @@ type LocalJob struct {
 	Input   io.Reader // nil if there is none
 	Split   string
 	Collect string
-	Slots   int // tasks computed at a time; 0 is one a core
-	Cache   string
+	Slots   int    // tasks computed at a time; 0 is one a core
+	Cache   string // folder for machine code; none if ""
+	// Notice hears of trouble with the cache.
+	Notice shelf.Notice
 	// Progress is called now and then.
 	Progress func(done, total int)
 }
@@ -38,16 +41,16 @@ type LocalJob struct {
 // server, with the code that a server uses, and writes the artefact to w.
 func RunLocal(ctx context.Context, j LocalJob, w io.Writer) error {
 	if j.Slots <= 0 {
-		j.Slots = runtime.NumCPU()
+		j.Slots = runtime.GOMAXPROCS(0)
 	}
-	pool := sandbox.NewPool(j.Slots, process.Config{Cache: filepath.Join(j.Cache, "code")}.Spawn)
+	pool := sandbox.NewPool(j.Slots, process.Config{Cache: codeFolder(j.Cache), Notice: j.Notice}.Spawn)
 	defer pool.Close()
 	scratch, err := os.MkdirTemp("", "potluck-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // a temporary folder
-	p, err := j.open(ctx, pool, scratch)
+	p, err := j.open(ctx, pool)
 	if err != nil {
 		return err
 	}
@@ -74,8 +77,21 @@ func RunLocal(ctx context.Context, j LocalJob, w io.Writer) error {
 	return assembly.Write(ctx, w)
 }
 
-// open finds the program and publishes it into the scratch folder.
-func (j *LocalJob) open(ctx context.Context, pool *sandbox.Pool, scratch string) (*program.Program, error) {
+// codeFolder is where machine code is kept in a cache; nowhere without one.
+func codeFolder(cache string) string {
+	if cache == "" {
+		return ""
+	}
+	return filepath.Join(cache, "code")
+}
+
+// inMemory gives executors a module of a profile that is on no disk.
+func inMemory(data []byte, profile int) sandbox.Module {
+	return sandbox.Module{ID: sandbox.Hash(data), Profile: profile, Source: func(context.Context) ([]byte, error) { return data, nil }}
+}
+
+// open finds the program and publishes it.
+func (j *LocalJob) open(ctx context.Context, pool *sandbox.Pool) (*program.Program, error) {
 	raw, err := j.module()
 	if err != nil {
 		return nil, err
@@ -84,10 +100,7 @@ func (j *LocalJob) open(ctx context.Context, pool *sandbox.Pool, scratch string)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Program, err)
 	}
-	m := sandbox.Module{ID: published.ID, Path: filepath.Join(scratch, "module.wasm"), Profile: sandbox.Profile}
-	if err := os.WriteFile(m.Path, published.Module, 0o600); err != nil {
-		return nil, err
-	}
+	m := inMemory(published.Module, sandbox.Profile)
 	manifest, err := program.Describe(ctx, pool, m)
 	return &program.Program{Module: m, Manifest: manifest}, err
 }

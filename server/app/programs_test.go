@@ -47,7 +47,7 @@ func TestCatalogue(t *testing.T) {
 	defer pool.Close()
 	for _, p := range all {
 		j := LocalJob{Program: p.Name}
-		opened, err := j.open(t.Context(), pool, t.TempDir())
+		opened, err := j.open(t.Context(), pool)
 		if err != nil {
 			t.Fatal(err)
 		}

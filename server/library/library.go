@@ -1,14 +1,13 @@
 // Package library has the modules of the grid at hand: it checks and publishes
 // new ones, keeps them in the ledger, and lays them on this machine's disk for
-// the sandbox. The built-in programs are in it from the start.
+// the sandbox. What is damaged there, or does not fit, comes from the ledger
+// again. The built-in programs are in it from the start.
 package library
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/sandbox/profile"
+	"potluck/sandbox/shelf"
 	"potluck/server/ledger"
 	"potluck/server/program"
 )
@@ -46,8 +46,8 @@ type Config struct {
 	Pool   *sandbox.Pool
 	// Engine and Other are what the determinism gate compares.
 	Engine, Other sandbox.Spawn
-	Dir           string // for modules on disk
-	Memory        int    // bytes that a program may use
+	Shelf         *shelf.Shelf // for modules on disk
+	Memory        int          // bytes that a program may use
 	Builtins      []Builtin
 }
 
@@ -61,9 +61,6 @@ type Library struct {
 // New opens a library. The modules of the built-in programs are only stored
 // when a job first uses them.
 func New(c Config) (*Library, error) {
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, err
-	}
 	for i := range c.Builtins {
 		b := &c.Builtins[i]
 		p, err := profile.Publish(b.Module, c.Memory)
@@ -161,31 +158,9 @@ func (l *Library) Program(ctx context.Context, id sandbox.ID) (*program.Program,
 	if err != nil {
 		return nil, err
 	}
-	on, err := l.onDisk(id, func() ([]byte, error) { return l.Bytes(ctx, id) })
+	on, err := l.config.Shelf.Put(ctx, id, func(ctx context.Context) ([]byte, error) { return l.Bytes(ctx, id) })
 	on.Profile = m.Profile
 	return &program.Program{Module: on, Manifest: m.Manifest}, err
-}
-
-// onDisk lays a module on the disk. The sandbox checks its hash when it loads it.
-func (l *Library) onDisk(id sandbox.ID, data func() ([]byte, error)) (sandbox.Module, error) {
-	m := sandbox.Module{ID: id, Path: filepath.Join(l.config.Dir, string(id)+".wasm")}
-	if _, err := os.Stat(m.Path); err == nil {
-		return m, nil
-	}
-	bytes, err := data()
-	if err != nil {
-		return m, err
-	}
-	f, err := os.CreateTemp(l.config.Dir, "new-")
-	if err != nil {
-		return m, err
-	}
-	_, err = f.Write(bytes)
-	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(f.Name())
-		return m, err
-	}
-	return m, os.Rename(f.Name(), m.Path)
 }
 
 // An Invalid error says what is wrong with a module.
@@ -218,12 +193,20 @@ func (l *Library) Publish(ctx context.Context, source []byte, owner string) (m *
 	if m, err := l.Module(ctx, id); err == nil || !errors.Is(err, ledger.ErrNotFound) {
 		return m, false, err
 	}
-	on, err := l.onDisk(id, func() ([]byte, error) { return p.Module, nil })
+	on, err := l.config.Shelf.Put(ctx, id, func(context.Context) ([]byte, error) { return p.Module, nil })
 	if err != nil {
 		return nil, false, err
 	}
 	on.Profile = sandbox.Profile
+	defer func() {
+		if err != nil {
+			l.config.Shelf.Forget(id)
+		}
+	}()
 	manifest, err := program.Describe(ctx, l.config.Pool, on)
+	if sandbox.IsMachines(err) {
+		return nil, false, err
+	}
 	if err != nil {
 		return nil, false, &Invalid{err}
 	}
@@ -238,7 +221,8 @@ func (l *Library) Publish(ctx context.Context, source []byte, owner string) (m *
 		return nil, false, err
 	}
 	l.remember(m)
-	return m, true, nil
+	_, err = l.Program(ctx, id) // from now on its bytes come from the ledger
+	return m, true, err
 }
 
 var errEnough = errors.New("one is enough")
