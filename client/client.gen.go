@@ -320,6 +320,9 @@ type Job struct {
 	Policy   string  `json:"policy"`
 	Priority float64 `json:"priority"`
 
+	// Profile Number of the deterministic profile that the module runs under.
+	Profile int `json:"profile,omitempty,omitzero"`
+
 	// Program Name of the program; empty for a plain one.
 	Program string `json:"program"`
 
@@ -375,12 +378,30 @@ type Module struct {
 	// Bytes Size of the published module.
 	Bytes int `json:"bytes"`
 
+	// Features Features of WebAssembly that it uses beyond the first version.
+	Features []string `json:"features,omitempty,omitzero"`
+
 	// ID SHA-256 of the published module.
 	ID string `json:"id"`
 
+	// Memory Bytes of linear memory that it may take.
+	Memory int `json:"memory,omitempty,omitzero"`
+
 	// Plain Whether it is a plain program, that answers nothing to describe.
-	Plain   bool    `json:"plain"`
+	Plain bool `json:"plain"`
+
+	// Profile Number of the deterministic profile that it was written under.
+	Profile int     `json:"profile,omitempty,omitzero"`
 	Program Program `json:"program,omitempty,omitzero"`
+
+	// Rewritten What was changed in a module when it was published, so that it does the same on every machine.
+	Rewritten Rewritten `json:"rewritten,omitempty,omitzero"`
+
+	// Source SHA-256 of the module as it was sent: approvals name it. Absent under profile 1.
+	Source string `json:"source,omitempty,omitzero"`
+
+	// Tables Entries that its tables may have together.
+	Tables int `json:"tables,omitempty,omitzero"`
 }
 
 // NewJob defines model for NewJob.
@@ -495,6 +516,9 @@ type Receipt struct {
 	// Policy The trust policy of the job.
 	Policy string `json:"policy"`
 
+	// Profile Number of the deterministic profile that the module runs under.
+	Profile int `json:"profile"`
+
 	// Provisional The job has not ended: the result may still be taken back.
 	Provisional bool `json:"provisional"`
 
@@ -516,6 +540,21 @@ type Receipt struct {
 
 	// Volunteers Those whose results were counted.
 	Volunteers []Voter `json:"volunteers"`
+}
+
+// Rewritten What was changed in a module when it was published, so that it does the same on every machine.
+type Rewritten struct {
+	// Canonical Places where NaNs are made canonical.
+	Canonical int `json:"canonical,omitempty,omitzero"`
+
+	// Grows Functions in which memory.grow is checked.
+	Grows int `json:"grows,omitempty,omitzero"`
+
+	// Merged Data segments that became part of others.
+	Merged int `json:"merged,omitempty,omitzero"`
+
+	// Start Whether its start section became part of _start.
+	Start bool `json:"start,omitempty,omitzero"`
 }
 
 // Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.

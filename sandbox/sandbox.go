@@ -32,6 +32,25 @@ const (
 	MaxMemory     = 512 << 20        // bytes of linear memory, patched into every module
 )
 
+// Profile is the newest deterministic profile: what is rewritten in modules
+// (package profile), what WASI answers, the clocks and the seed of randomness.
+//
+//	1 (2026-11-24): the memory's maximum; WASI answers as wazero does.
+//	2 (2026-11-26): one answer on every processor; streams cannot be sought (ESPIPE).
+const Profile = 2
+
+// Profiles are those that this version runs: the newest, and the one before.
+func Profiles() []int { return []int{Profile - 1, Profile} }
+
+// WASI is the only module that a program may import from.
+const WASI = "wasi_snapshot_preview1"
+
+// GrowFailed is the name under which a published module exports a global that
+// is 1 once memory.grow has failed below the module's maximum: the machine has
+// no memory left. Then the module traps, so that the program cannot take it for
+// an answer, and the engine looks at the global.
+const GrowFailed = "potluck_grow_failed"
+
 // An ID names a module: the SHA-256 of its published bytes, in hexadecimal.
 type ID string
 
@@ -53,6 +72,8 @@ func ParseID(s string) (ID, error) {
 type Module struct {
 	ID   ID     `cbor:"1,keyasint"`
 	Path string `cbor:"2,keyasint"` // where its bytes are on disk; a browser has none
+	// Profile is what WASI answers the module by; 0 stands for the first.
+	Profile int `cbor:"3,keyasint,omitempty"`
 }
 
 // A Task is one run of a module.

@@ -10,6 +10,7 @@ import (
 
 	"potluck/client"
 	"potluck/client/terminal"
+	"potluck/sandbox"
 )
 
 type tokenCommand struct {
@@ -104,11 +105,11 @@ func (t *tokenRevokeCommand) Run(ctx context.Context) error {
 
 type approveCommand struct {
 	grid
-	Module   string `arg:"" help:"A .wasm file, which is published, or the id of a module."`
+	Module   string `arg:"" help:"A .wasm file, which is published, its SHA-256, or the id of a module."`
 	Withdraw bool   `help:"Take the approval back; jobs that run go on."`
 }
 
-// Run approves a module, and prints its id.
+// Run approves a module, and prints the hash that the approval names.
 func (a *approveCommand) Run(ctx context.Context) error {
 	c, err := a.client()
 	if err != nil {
@@ -116,9 +117,14 @@ func (a *approveCommand) Run(ctx context.Context) error {
 	}
 	id := a.Module
 	if strings.HasSuffix(id, ".wasm") {
-		if id, err = publish(ctx, c, a.Module); err != nil {
+		if _, err = publish(ctx, c, a.Module); err != nil {
 			return err
 		}
+		data, err := os.ReadFile(a.Module)
+		if err != nil {
+			return err
+		}
+		id = string(sandbox.Hash(data)) // the source is approved, not what this server makes of it
 	}
 	if a.Withdraw {
 		answer, err := c.WithdrawWithResponse(ctx, id)

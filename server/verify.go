@@ -153,7 +153,7 @@ func (c *checker) verify(ctx context.Context, r *client.Receipt) (verified, erro
 		return one, err
 	}
 	o, err := c.verifier.Compute(ctx, c.module, sandbox.Task{
-		Args: r.Args, Input: input, Time: slower * time.Duration(r.Seconds*float64(time.Second)), Output: r.OutputLimit,
+		Module: sandbox.Module{Profile: r.Profile}, Args: r.Args, Input: input, Time: slower * time.Duration(r.Seconds*float64(time.Second)), Output: r.OutputLimit,
 	})
 	if err != nil {
 		return one, err

@@ -50,8 +50,10 @@ func (e *engine) Forget(hash string) { e.forget(hash) }
 
 // Start queues a task in the executor of a slot.
 func (e *engine) Start(slot int, t agent.Task, done func(agent.Outcome)) (stop func()) {
+	m := e.module(t.Module)
+	m.Profile = t.Profile
 	return e.slot(slot).Submit(sandbox.Task{
-		Module: e.module(t.Module), Args: t.Args, Input: t.Input, Time: t.Time, Output: t.Output,
+		Module: m, Args: t.Args, Input: t.Input, Time: t.Time, Output: t.Output,
 	}, func(o sandbox.Outcome) {
 		out := agent.Outcome{Output: o.Output, Took: o.Took}
 		if o.Failure != nil {

@@ -31,7 +31,7 @@ func main() {
 	start := host.Get("start")
 	h := wire.Hello{
 		Name: start.Get("name").String(), Team: start.Get("team").String(), Token: start.Get("token").String(), Slots: start.Get("slots").Int(),
-		Secret: make([]byte, start.Get("secret").Length()), Engine: "browser",
+		Secret: make([]byte, start.Get("secret").Length()), Engine: "browser", Profiles: sandbox.Profiles(),
 	}
 	js.CopyBytesToGo(h.Secret, start.Get("secret"))
 	e := newEngine(start.Get("executor").String())

@@ -126,7 +126,7 @@ func (o *options) hello(log *slog.Logger) (h wire.Hello, err error) {
 	}
 	h = wire.Hello{
 		Name: o.Name, Team: o.Team, Secret: forGrid(secret, o.Server), Token: o.Token, Slots: o.Slots,
-		Engine: "wazero", Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Engine: "wazero", Platform: runtime.GOOS + "/" + runtime.GOARCH, Profiles: sandbox.Profiles(),
 	}
 	if h.Slots <= 0 {
 		h.Slots = runtime.NumCPU()

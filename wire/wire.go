@@ -18,6 +18,9 @@ import (
 // 1 (2026-11-24): the first.
 const Protocol = 1
 
+// MaxProfiles is how many profiles a hello may list.
+const MaxProfiles = 16
+
 // Limits of a message.
 const (
 	MaxHello   = 4 << 10   // bytes, before the gateway knows who it is
@@ -47,6 +50,7 @@ type Hello struct {
 	Engine   string `cbor:"6,keyasint,omitempty"` // what runs programs, for the grid's page
 	Platform string `cbor:"7,keyasint,omitempty"` // operating system and processor, likewise
 	Team     string `cbor:"8,keyasint,omitempty"` // for people; whoever names it is in it
+	Profiles []int  `cbor:"9,keyasint,omitempty"` // deterministic profiles that the worker has; none stands for the first alone
 }
 
 // A Result answers a lease: an output, the name of one sent over HTTP, or a failure.
@@ -84,13 +88,14 @@ type Welcome struct {
 
 // A Batch is leases of one job.
 type Batch struct {
-	Job    string   `cbor:"1,keyasint"`
-	Title  string   `cbor:"2,keyasint,omitempty"` // what the job is, for people
-	Module []byte   `cbor:"3,keyasint"`           // SHA-256; over HTTP at ModulePath
-	Args   []string `cbor:"4,keyasint,omitempty"`
-	Millis int64    `cbor:"5,keyasint"` // of computing that a task may take
-	Output int      `cbor:"6,keyasint"` // bytes that a task may write
-	Leases []Lease  `cbor:"7,keyasint"`
+	Job     string   `cbor:"1,keyasint"`
+	Title   string   `cbor:"2,keyasint,omitempty"` // what the job is, for people
+	Module  []byte   `cbor:"3,keyasint"`           // SHA-256; over HTTP at ModulePath
+	Args    []string `cbor:"4,keyasint,omitempty"`
+	Millis  int64    `cbor:"5,keyasint"` // of computing that a task may take
+	Output  int      `cbor:"6,keyasint"` // bytes that a task may write
+	Leases  []Lease  `cbor:"7,keyasint"`
+	Profile int      `cbor:"8,keyasint,omitempty"` // deterministic profile of the module; 0 stands for the first
 }
 
 // A Lease lends one copy of a task.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
@@ -21,6 +22,11 @@ import (
 
 // maxCompiled is how many modules an engine keeps compiled in memory.
 const maxCompiled = 8
+
+// features of WebAssembly are those that all engines have; package profile
+// refuses the others.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall |
+	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesTypedFunctionReferences
 
 // An engine runs tasks under wazero, one at a time, in this process. It has no
 // way to stop a program: that is why it lives in a child process.
@@ -44,7 +50,7 @@ func newEngine(ctx context.Context, interpreter bool, cache string) (*engine, er
 		}
 		config = config.WithCompilationCache(c)
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false))
+	r := wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false).WithCoreFeatures(features))
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
 		return nil, fmt.Errorf("set up WASI: %w", err)
 	}

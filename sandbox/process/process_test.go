@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"potluck/sandbox"
+	"potluck/sandbox/profile"
 	"potluck/sandbox/wasmtest"
 )
 
@@ -28,12 +29,12 @@ func TestMain(m *testing.M) {
 // publish stores a module as the grid would.
 func publish(t testing.TB, raw []byte) sandbox.Module {
 	t.Helper()
-	data, err := sandbox.Publish(raw, wasmtest.MaxMemory)
+	p, err := profile.Publish(raw, wasmtest.MaxMemory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := sandbox.Module{ID: sandbox.Hash(data), Path: filepath.Join(t.TempDir(), "module.wasm")}
-	if err := os.WriteFile(m.Path, data, 0o600); err != nil {
+	m := sandbox.Module{ID: p.ID, Path: filepath.Join(t.TempDir(), "module.wasm"), Profile: sandbox.Profile}
+	if err := os.WriteFile(m.Path, p.Module, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return m

@@ -17,6 +17,7 @@ import (
 	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/profile"
 	"potluck/sandbox/wasmtest"
 	"potluck/server/program"
 	"potluck/tasks"
@@ -104,12 +105,12 @@ func bounce(ctx context.Context, url string, n int) error {
 
 // publish lays a module into a folder as the grid would.
 func publish(dir string, raw []byte) (sandbox.Module, error) {
-	data, err := sandbox.Publish(raw, sandbox.MaxMemory)
+	p, err := profile.Publish(raw, sandbox.MaxMemory)
 	if err != nil {
 		return sandbox.Module{}, err
 	}
-	m := sandbox.Module{ID: sandbox.Hash(data), Path: filepath.Join(dir, "module.wasm")}
-	return m, os.WriteFile(m.Path, data, 0o600)
+	m := sandbox.Module{ID: p.ID, Path: filepath.Join(dir, "module.wasm"), Profile: sandbox.Profile}
+	return m, os.WriteFile(m.Path, p.Module, 0o600)
 }
 
 // runBare computes the tasks of a built-in program in two executors, and gives

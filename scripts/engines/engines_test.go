@@ -15,6 +15,7 @@ import (
 
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/profile"
 	"potluck/sandbox/wasmtest"
 )
 
@@ -114,16 +115,14 @@ func closeAll() {
 	}
 }
 
-// publish makes of a module what the grid runs.
-func publish(raw []byte) ([]byte, error) { return sandbox.Publish(raw, wasmtest.MaxMemory) }
-
+// published makes of a module what the grid runs.
 func published(t *testing.T, raw []byte) []byte {
 	t.Helper()
-	module, err := publish(raw)
+	p, err := profile.Publish(raw, wasmtest.MaxMemory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return module
+	return p.Module
 }
 
 // wazero is an engine in a process of its own.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -177,24 +178,42 @@ func (p caller) mayChange(j *ledger.Job) error {
 	return refuse(http.StatusForbidden, "job %s is not yours: only who submitted it and admins may change it", j.ID)
 }
 
-// mayRun says why a caller may not publish or run a module, nil if he may.
-func (a *API) mayRun(ctx context.Context, p caller, id sandbox.ID) error {
+// mayRun says why a caller may not publish or run a module that goes by these
+// names, nil if they may.
+func (a *API) mayRun(ctx context.Context, p caller, names ...sandbox.ID) error {
 	if p.role != RoleAnonymous {
 		return nil
 	}
-	approved, err := a.approved(ctx, id)
+	approved, err := a.approved(ctx, names...)
 	if err == nil && !approved {
-		err = refuse(http.StatusUnauthorized, "module %s is not approved here, and without a token only approved programs may run: %s. Or have an admin say: potluck approve %s", id, howToGetIn, id)
+		err = refuse(http.StatusUnauthorized, "module %s is not approved here, and without a token only approved programs may run: %s. Or have an admin say: potluck approve %s", names[0], howToGetIn, names[0])
 	}
 	return err
 }
 
-// approved says whether everybody may run a module.
-func (a *API) approved(ctx context.Context, id sandbox.ID) (bool, error) {
+// approved says whether everybody may run a module. An approval names its source
+// or, if it is older than profiles, the module as it was published.
+func (a *API) approved(ctx context.Context, names ...sandbox.ID) (bool, error) {
 	for _, b := range a.Library.Builtins() {
-		if b.ID == id {
+		if slices.Contains(names, b.ID) {
 			return true, nil
 		}
 	}
-	return a.Ledger.Approved(ctx, id)
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if approved, err := a.Ledger.Approved(ctx, name); err != nil || approved {
+			return approved, err
+		}
+	}
+	return false, nil
+}
+
+// names are what an approval may know a module by.
+func names(m *ledger.Module) []sandbox.ID {
+	if m.Source == "" {
+		return []sandbox.ID{m.ID}
+	}
+	return []sandbox.ID{m.Source, m.ID}
 }

@@ -55,11 +55,18 @@ func (a *API) GetModuleInfo(c echo.Context, id string) error {
 }
 
 func (a *API) showModule(c echo.Context, status int, m *ledger.Module) error {
-	approved, err := a.approved(c.Request().Context(), m.ID)
+	approved, err := a.approved(c.Request().Context(), names(m)...)
 	if err != nil {
 		return err
 	}
-	view := Module{ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil, Approved: approved}
+	view := Module{
+		ID: string(m.ID), Bytes: m.Bytes, Plain: m.Manifest == nil, Approved: approved,
+		Source: string(m.Source), Profile: max(1, m.Profile),
+	}
+	if r := m.Report; r != nil {
+		view.Features, view.Memory, view.Tables = r.Features, r.Memory, r.Tables
+		view.Rewritten = Rewritten{Canonical: r.Canonical, Grows: r.Grows, Merged: r.Merged, Start: r.Start}
+	}
 	if m.Manifest != nil {
 		view.Program = viewProgram(m.ID, m.Manifest)
 	}

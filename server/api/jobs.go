@@ -34,7 +34,7 @@ func (a *API) called(volunteer string) string {
 
 func viewJob(j *ledger.Job, p dispatch.Progress, called func(volunteer string) string) Job {
 	v := Job{
-		ID: j.ID, Title: j.Title, Program: j.Program, Module: string(j.Module), State: JobState(j.State),
+		ID: j.ID, Title: j.Title, Program: j.Program, Module: string(j.Module), Profile: max(1, j.Profile), State: JobState(j.State),
 		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Owner: j.Owner, Finished: j.Finished,
 		Media: j.Media, Bytes: j.Result.Size, TaskSeconds: float64(p.Mean) / 1e6,
 		Args: j.Args, Collect: Collect(j.Collect), Split: j.Split,

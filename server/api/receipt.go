@@ -36,7 +36,7 @@ func (a *API) GetReceipt(c echo.Context, id string, task int) error {
 	args := append([]string{}, program.MapArgs(j.Args)...)
 	run := sandbox.Task{Module: sandbox.Module{ID: j.Module}, Args: args, Input: input}
 	return c.JSON(http.StatusOK, Receipt{
-		Job: j.ID, Task: task, Policy: j.Policy, Provisional: j.State != ledger.Done, Module: string(j.Module), Args: args,
+		Job: j.ID, Task: task, Policy: j.Policy, Provisional: j.State != ledger.Done, Module: string(j.Module), Profile: max(1, j.Profile), Args: args,
 		Input: Bytes{Hash: hash(input), Bytes: len(input)}, Output: Bytes{Hash: t.Hash, Bytes: t.Bytes},
 		Seed: fmt.Sprintf("%016x", run.Seed()), SeedRule: seedRule, Seconds: a.TaskTime.Seconds(), OutputLimit: a.TaskOutput,
 		Volunteers: t.Volunteers, Refereed: t.Refereed, Tries: t.Tries, Dissents: t.Dissents, Lent: t.Lent, Accepted: t.Accepted,

@@ -159,7 +159,7 @@ func (a *API) draft(ctx context.Context, by caller, id string, wanted NewJob) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := a.mayRun(ctx, by, m.ID); err != nil {
+	if err := a.mayRun(ctx, by, names(m)...); err != nil {
 		return nil, err
 	}
 	p, err := a.Library.Program(ctx, m.ID)
@@ -167,7 +167,7 @@ func (a *API) draft(ctx context.Context, by caller, id string, wanted NewJob) (*
 		return nil, err
 	}
 	d := &draft{program: p, prefix: id + "." + ledger.NewID(), Job: &ledger.Job{
-		ID: id, Module: m.ID, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
+		ID: id, Module: m.ID, Profile: m.Profile, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
 		Owner: by.owner(), Title: wanted.Title, Policy: cmp.Or(wanted.Policy, a.usualPolicy()), Priority: wanted.Priority, Args: wanted.Args,
 	}}
 	if err := d.options(wanted); err != nil {
@@ -388,9 +388,9 @@ func (a *API) CreateModule(c echo.Context) error {
 
 // publish publishes a module that its caller may publish.
 func (a *API) publish(ctx context.Context, p caller, data []byte) (m *ledger.Module, isNew bool, err error) {
-	id, err := a.Library.ID(data)
+	known, err := a.Library.Names(data)
 	if err == nil {
-		err = a.mayRun(ctx, p, id)
+		err = a.mayRun(ctx, p, known...)
 	}
 	if err != nil {
 		return nil, false, err

@@ -88,11 +88,15 @@ func (a *API) ListApprovals(c echo.Context) error {
 	return c.JSON(http.StatusOK, ids)
 }
 
-// Approve lets everybody publish and run a module.
+// Approve lets everybody publish and run a module, whatever profile and memory
+// limit it is published under: it is the source that is approved.
 func (a *API) Approve(c echo.Context, id string) error {
 	module, err := sandbox.ParseID(id)
 	if err != nil {
 		return refuse(http.StatusUnprocessableEntity, "%q is not the id of a module: it has 64 hexadecimal digits", id)
+	}
+	if m, err := a.Library.Info(c.Request().Context(), module); err == nil && m.Source != "" {
+		module = m.Source
 	}
 	if err := a.Ledger.Approve(c.Request().Context(), module); err != nil {
 		return err
@@ -105,6 +109,11 @@ func (a *API) Withdraw(c echo.Context, id string) error {
 	module, err := sandbox.ParseID(id)
 	if err != nil {
 		return fmt.Errorf("an approval of %q: %w", id, ledger.ErrNotFound)
+	}
+	if m, err := a.Library.Info(c.Request().Context(), module); err == nil && m.Source != "" {
+		if approved, err := a.Ledger.Approved(c.Request().Context(), module); err == nil && !approved {
+			module = m.Source
+		}
 	}
 	if err := a.Ledger.Withdraw(c.Request().Context(), module); err != nil {
 		return err

@@ -17,6 +17,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"potluck/sandbox"
+	"potluck/sandbox/profile"
 	"potluck/sandbox/wasmtest"
 	"potluck/server/api"
 	"potluck/wire"
@@ -411,9 +413,17 @@ func TestApproval(t *testing.T) {
 	wasm := []string{"Content-Type", "application/wasm"}
 	p := g.refuses("POST", "/api/v1/modules", wasmtest.Echo(), http.StatusUnauthorized, "potluck approve ", wasm...)
 	_, rest, _ := strings.Cut(p.Detail, "module ")
-	id := rest[:64]
+	source := rest[:64]
+	if source != string(sandbox.Hash(wasmtest.Echo())) {
+		t.Errorf("it asks for an approval of %s, which is not what was sent", source)
+	}
+	published, err := profile.Publish(wasmtest.Echo(), 64<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := string(published.ID)
 	job, _ := json.Marshal(api.NewJob{Program: id, Input: api.Input{Text: "a\n"}})
-	if status, _, body := g.request("PUT", "/api/v1/approvals/"+id, nil, with(g.admin)...); status != http.StatusNoContent {
+	if status, _, body := g.request("PUT", "/api/v1/approvals/"+source, nil, with(g.admin)...); status != http.StatusNoContent {
 		t.Fatalf("approve: %d, %s", status, body)
 	}
 	if m := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), wasm...); m.ID != id || !m.Approved {
@@ -421,7 +431,7 @@ func TestApproval(t *testing.T) {
 	}
 	post[api.Preview](g.grid, "/api/v1/jobs/preview", json.RawMessage(job))
 	post[api.Job](g.grid, "/api/v1/jobs", json.RawMessage(job))
-	if ids := get[[]string](g.grid, "/api/v1/approvals"); !slices.Equal(ids, []string{id}) {
+	if ids := get[[]string](g.grid, "/api/v1/approvals"); !slices.Equal(ids, []string{source}) {
 		t.Errorf("approved are %v", ids)
 	}
 	if status, _, body := g.request("DELETE", "/api/v1/approvals/"+id, nil, with(g.admin)...); status != http.StatusNoContent {
@@ -434,6 +444,21 @@ func TestApproval(t *testing.T) {
 		t.Error("it is still approved")
 	}
 	post[api.Job](g.grid, "/api/v1/jobs", json.RawMessage(job), with(g.submitter().Token)...)
+}
+
+// An approval of the time before profiles names the module as it was published
+// then. It stays good, though the module has another id now.
+func TestApprovalsOutliveProfiles(t *testing.T) {
+	g := servePublic(t, nil)
+	wasm := []string{"Content-Type", "application/wasm"}
+	first := string(profile.FirstID(wasmtest.Echo(), 64<<20))
+	if status, _, body := g.request("PUT", "/api/v1/approvals/"+first, nil, with(g.admin)...); status != http.StatusNoContent {
+		t.Fatalf("approve: %d, %s", status, body)
+	}
+	m := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), wasm...)
+	if m.ID == first || m.Profile != sandbox.Profile {
+		t.Errorf("published is %+v", m)
+	}
 }
 
 // A submitter has so many jobs that have not ended, and stores so many bytes.

@@ -62,8 +62,8 @@ func (c *Config) Validate() error {
 		return errors.New("--task-time: tasks need at least a second")
 	case c.TaskOutput < 1<<10 || c.TaskOutput > 64<<20:
 		return errors.New("--task-output is from 1 KiB to 64 MiB")
-	case c.TaskMemory < 1<<20 || c.TaskMemory > 4<<30-64<<10:
-		return errors.New("--task-memory is from 1 MiB to just under 4 GiB")
+	case c.TaskMemory < 1<<20 || c.TaskMemory > 2<<30 || c.TaskMemory&(c.TaskMemory-1) != 0:
+		return errors.New("--task-memory is a power of two, from 1 MiB to 2 GiB: modules are written for it, and should be the same on many grids")
 	case c.RefereeShare < 0.01 || c.RefereeShare > 1:
 		return errors.New("--referee-share is from 0.01 to 1")
 	case c.MaxJobs < 1 || c.MaxPerAddress < 1:

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"potluck/sandbox"
 	"potluck/server/api"
 	"potluck/server/schedule"
 	"potluck/wire"
@@ -60,7 +61,7 @@ func TestTeams(t *testing.T) {
 	j := g.echoes("one\ntwo\nthree\n", "")
 	for name, team := range map[string]string{"Ada": " Engines ", "Charles": "Engines", "Grace": ""} {
 		w := &worker{t: t, conn: g.dial()}
-		w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Team: team, Secret: secretOf(name), Slots: 1}})
+		w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Team: team, Secret: secretOf(name), Slots: 1, Profiles: sandbox.Profiles()}})
 		w.echoIn(time.Millisecond)
 	}
 	g.ended(j.ID)

@@ -15,6 +15,7 @@ import (
 	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/profile"
 	"potluck/server/assemble"
 	"potluck/server/program"
 )
@@ -79,12 +80,12 @@ func (j *LocalJob) open(ctx context.Context, pool *sandbox.Pool, scratch string)
 	if err != nil {
 		return nil, err
 	}
-	data, err := sandbox.Publish(raw, sandbox.MaxMemory)
+	published, err := profile.Publish(raw, sandbox.MaxMemory)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Program, err)
 	}
-	m := sandbox.Module{ID: sandbox.Hash(data), Path: filepath.Join(scratch, "module.wasm")}
-	if err := os.WriteFile(m.Path, data, 0o600); err != nil {
+	m := sandbox.Module{ID: published.ID, Path: filepath.Join(scratch, "module.wasm"), Profile: sandbox.Profile}
+	if err := os.WriteFile(m.Path, published.Module, 0o600); err != nil {
 		return nil, err
 	}
 	manifest, err := program.Describe(ctx, pool, m)

@@ -35,9 +35,10 @@ func (v *Verifier) Close() error {
 	return os.RemoveAll(v.dir)
 }
 
-// Compute computes a task of a module with these bytes.
+// Compute computes a task of a module with these bytes, under the profile that
+// the task's module names.
 func (v *Verifier) Compute(ctx context.Context, module []byte, t sandbox.Task) (sandbox.Outcome, error) {
-	t.Module = sandbox.Module{ID: sandbox.Hash(module)}
+	t.Module.ID = sandbox.Hash(module)
 	t.Module.Path = filepath.Join(v.dir, string(t.Module.ID)+".wasm")
 	v.mu.Lock()
 	_, err := os.Stat(t.Module.Path)

@@ -45,7 +45,8 @@ type Offer struct {
 	Version uint64  `cbor:"3,keyasint"` // grows whenever it is worth asking again
 	Waiting int     `cbor:"4,keyasint"` // tasks that could be lent now; negative: the job is over
 	Weight  float64 `cbor:"5,keyasint"`
-	Mean    int64   `cbor:"6,keyasint"` // microseconds a task
+	Mean    int64   `cbor:"6,keyasint"`           // microseconds a task
+	Profile int     `cbor:"7,keyasint,omitempty"` // that a worker must have; 0 stands for the first
 }
 
 // A Person is a volunteer as jobs know him. What he is called is in the ledger.

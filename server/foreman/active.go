@@ -161,7 +161,7 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	if j.State == ledger.Paused {
 		a.step(schedule.Event{Kind: schedule.Pause})
 	}
-	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.own.Epoch, Weight: j.Priority}
+	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.own.Epoch, Weight: j.Priority, Profile: j.Profile}
 	a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick})) // all may be done
 	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.assembly.Count())
 	return nil

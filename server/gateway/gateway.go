@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,16 +140,16 @@ func (g *Gateway) hearRevoke(m *nats.Msg) {
 	}
 }
 
-// pick chooses the job that a session should ask next: one that offers
-// something that the session has not asked in vain already, the one furthest
-// behind. It counts n tasks as taken. changed is closed when there is a reason
+// pick chooses the job that a session should ask next: of those whose profile
+// the worker has and that offer something that the session has not asked in
+// vain already, the one furthest behind. It counts n tasks as taken. changed is closed when there is a reason
 // to look again.
-func (g *Gateway) pick(asked map[string]asking, n int) (o dispatch.Offer, ok bool, changed <-chan struct{}) {
+func (g *Gateway) pick(profiles []int, asked map[string]asking, n int) (o dispatch.Offer, ok bool, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	claims := make([]schedule.Claim, 0, len(g.offers))
 	for job, s := range g.offers {
-		if s.left > 0 && asked[job] != (asking{s.Epoch, s.Version}) {
+		if s.left > 0 && slices.Contains(profiles, max(1, s.Profile)) && asked[job] != (asking{s.Epoch, s.Version}) {
 			claims = append(claims, schedule.Claim{Job: job, Weight: s.Weight})
 		}
 	}
@@ -190,7 +191,7 @@ func (g *Gateway) offer(job string) (o dispatch.Offer, ok bool, changed <-chan s
 }
 
 // why says in words why a session got nothing.
-func (g *Gateway) why(volunteer string) string {
+func (g *Gateway) why(volunteer string, profiles []int) string {
 	if why := unreliable(g.Ledger.Reputation(volunteer), time.Now()); why != "" {
 		return why
 	}
@@ -199,10 +200,16 @@ func (g *Gateway) why(volunteer string) string {
 	if len(g.offers) == 0 {
 		return "there is no job to work on at the moment"
 	}
+	other := false
 	for _, s := range g.offers {
-		if s.Waiting > 0 {
+		if !slices.Contains(profiles, max(1, s.Profile)) {
+			other = other || s.Waiting > 0
+		} else if s.Waiting > 0 {
 			return "the tasks that are left need another volunteer's opinion"
 		}
+	}
+	if other {
+		return "the tasks that are left need a newer worker than this one: take the worker that fits the server"
 	}
 	return "all tasks of the running jobs are being computed by others"
 }

@@ -43,10 +43,10 @@ func (s *session) lendAll(ctx context.Context) error {
 			}
 		}
 		wanted := min(room, maxTake)
-		offer, ok, changed := s.gateway.pick(asked, wanted)
+		offer, ok, changed := s.gateway.pick(s.profiles, asked, wanted)
 		if !ok {
 			if !idle {
-				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why(s.person.ID)}})
+				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why(s.person.ID, s.profiles)}})
 				idle = true
 			}
 			select {
@@ -109,6 +109,7 @@ func (s *session) take(ctx context.Context, o dispatch.Offer, n int) (int, error
 	b := wire.Batch{
 		Job: j.ID, Title: j.Title, Module: module, Args: program.MapArgs(j.Args),
 		Millis: s.gateway.TaskTime.Milliseconds(), Output: s.gateway.TaskOutput,
+		Profile: j.Profile,
 	}
 	for _, t := range taken.Tasks {
 		id := s.gateway.sign(lease{j.ID, t.Task}, s.person.ID)

@@ -35,15 +35,16 @@ const (
 
 // A session is one worker's connection.
 type session struct {
-	gateway *Gateway
-	conn    *websocket.Conn
-	id      string // gateway.number
-	person  dispatch.Person
-	token   string // the secret that it is trusted for, "" without one
-	hello   wire.Hello
-	network uint32 // 0 if that does not matter
-	since   time.Time
-	slots   atomic.Int32 // as last told
+	gateway  *Gateway
+	conn     *websocket.Conn
+	id       string // gateway.number
+	person   dispatch.Person
+	token    string // the secret that it is trusted for, "" without one
+	hello    wire.Hello
+	network  uint32 // 0 if that does not matter
+	profiles []int  // that the worker has
+	since    time.Time
+	slots    atomic.Int32 // as last told
 
 	out     outbox
 	backlog backlog
@@ -99,7 +100,7 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	switch {
 	case h.Protocol != wire.Protocol:
 		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
-	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || !nameFits(h.Name) || !nameFits(h.Team):
+	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || !nameFits(h.Name) || !nameFits(h.Team) || len(h.Profiles) > wire.MaxProfiles:
 		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name and a team of at most %d printable characters", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
 	case h.Token != "" && !trusted:
 		return refusedToken
@@ -114,6 +115,9 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 		s.gateway.Log.Warn("a volunteer goes by the name he had", "error", err)
 	}
 	s.token = h.Token
+	if s.profiles = h.Profiles; len(s.profiles) == 0 {
+		s.profiles = []int{1}
+	}
 	h.Secret, h.Token, h.Name, h.Team = nil, "", "", ""
 	s.hello = h
 	s.slots.Store(int32(h.Slots))

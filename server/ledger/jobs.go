@@ -46,7 +46,8 @@ type Job struct {
 	Title    string           `json:"title"`
 	Program  string           `json:"program,omitempty"` // name in the catalogue or of the manifest
 	Module   sandbox.ID       `json:"module"`
-	Args     []string         `json:"args,omitempty"` // of a plain program
+	Profile  int              `json:"profile,omitempty"` // the module's; 0 stands for the first
+	Args     []string         `json:"args,omitempty"`    // of a plain program
 	Params   Blob             `json:"params"`
 	Split    string           `json:"split,omitempty"`
 	Collect  contract.Collect `json:"collect,omitempty"`

@@ -12,6 +12,7 @@ import (
 
 	"potluck/contract"
 	"potluck/sandbox"
+	"potluck/sandbox/profile"
 )
 
 // A Module is the record of a published module. Its bytes are an object.
@@ -21,7 +22,10 @@ type Module struct {
 	Manifest *contract.Manifest `json:"manifest,omitempty"` // none of a plain program
 	Gated    bool               `json:"gated,omitempty"`    // it passed the determinism gate on a real task
 	Created  time.Time          `json:"created"`
-	Owner    string             `json:"owner,omitempty"` // token of who published it first, if he had one
+	Owner    string             `json:"owner,omitempty"`   // token of who published it first, if they had one
+	Source   sandbox.ID         `json:"source,omitempty"`  // hash of what was sent; "" under the first profile
+	Profile  int                `json:"profile,omitempty"` // it was written under; 0 stands for the first
+	Report   *profile.Report    `json:"report,omitempty"`  // what it is and what was rewritten
 }
 
 func moduleObject(id sandbox.ID) string { return "module." + string(id) }

@@ -16,6 +16,7 @@ import (
 
 	"potluck/contract"
 	"potluck/sandbox"
+	"potluck/sandbox/profile"
 	"potluck/server/ledger"
 	"potluck/server/program"
 )
@@ -25,8 +26,18 @@ type Builtin struct {
 	Name     string
 	Module   []byte
 	Manifest *contract.Manifest
-	// ID is the module's once published; New sets it.
-	ID sandbox.ID
+	// ID is the module's once published, Source its hash before, Report what
+	// became of it; New sets them.
+	ID, Source sandbox.ID
+	Report     profile.Report
+}
+
+// record is what the ledger knows a built-in program by.
+func (b *Builtin) record() *ledger.Module {
+	return &ledger.Module{
+		ID: b.ID, Bytes: len(b.Module), Manifest: b.Manifest, Gated: true, Created: time.Now(),
+		Source: b.Source, Profile: sandbox.Profile, Report: &b.Report,
+	}
 }
 
 // Config says what a library works with.
@@ -55,11 +66,12 @@ func New(c Config) (*Library, error) {
 	}
 	for i := range c.Builtins {
 		b := &c.Builtins[i]
-		data, err := sandbox.Publish(b.Module, c.Memory)
+		p, err := profile.Publish(b.Module, c.Memory)
 		if err != nil {
 			return nil, fmt.Errorf("built-in program %s: %w", b.Name, err)
 		}
-		b.Module, b.ID = data, sandbox.Hash(data)
+		b.Source = sandbox.Hash(b.Module)
+		b.Module, b.ID, b.Report = p.Module, p.ID, p.Report
 	}
 	return &Library{config: c, known: map[sandbox.ID]*ledger.Module{}}, nil
 }
@@ -110,7 +122,7 @@ func (l *Library) Module(ctx context.Context, id sandbox.ID) (*ledger.Module, er
 	}
 	m, err := l.config.Ledger.Module(ctx, id)
 	if b := l.builtin(func(b Builtin) bool { return b.ID == id }); errors.Is(err, ledger.ErrNotFound) && b != nil {
-		m = &ledger.Module{ID: id, Bytes: len(b.Module), Manifest: b.Manifest, Gated: true, Created: time.Now()}
+		m = b.record()
 		err = l.config.Ledger.PutModule(ctx, m, b.Module)
 	}
 	if err != nil {
@@ -138,7 +150,7 @@ func (l *Library) Bytes(ctx context.Context, id sandbox.ID) ([]byte, error) {
 // unlike Module it stores nothing.
 func (l *Library) Info(ctx context.Context, id sandbox.ID) (*ledger.Module, error) {
 	if b := l.builtin(func(b Builtin) bool { return b.ID == id }); b != nil {
-		return &ledger.Module{ID: id, Bytes: len(b.Module), Manifest: b.Manifest}, nil
+		return b.record(), nil
 	}
 	return l.Module(ctx, id)
 }
@@ -150,6 +162,7 @@ func (l *Library) Program(ctx context.Context, id sandbox.ID) (*program.Program,
 		return nil, err
 	}
 	on, err := l.onDisk(id, func() ([]byte, error) { return l.Bytes(ctx, id) })
+	on.Profile = m.Profile
 	return &program.Program{Module: on, Manifest: m.Manifest}, err
 }
 
@@ -182,42 +195,46 @@ func (e *Invalid) Error() string { return e.Err.Error() }
 
 func (e *Invalid) Unwrap() error { return e.Err }
 
-// ID gives the id that a module has here once it is published. What is wrong
-// with the module is an *Invalid.
-func (l *Library) ID(raw []byte) (sandbox.ID, error) {
-	data, err := sandbox.Publish(raw, l.config.Memory)
+// Names gives the hashes that an approval may know a module by: of its source,
+// as published, and as published under the first profile. What is wrong with the
+// module is an *Invalid.
+func (l *Library) Names(source []byte) ([]sandbox.ID, error) {
+	p, err := profile.Publish(source, l.config.Memory)
 	if err != nil {
-		return "", &Invalid{err}
+		return nil, &Invalid{err}
 	}
-	return sandbox.Hash(data), nil
+	return []sandbox.ID{sandbox.Hash(source), p.ID, profile.FirstID(source, l.config.Memory)}, nil
 }
 
-// Publish checks a module, caps its memory, asks it what it is, runs it
-// through the determinism gate and stores it as its owner's. isNew is false if the grid had it
-// already. What is wrong with the module is an *Invalid.
-func (l *Library) Publish(ctx context.Context, raw []byte, owner string) (m *ledger.Module, isNew bool, err error) {
-	data, err := sandbox.Publish(raw, l.config.Memory)
+// Publish writes a module under the newest profile, asks it what it is, runs it
+// through the determinism gate and stores it as its owner's. isNew is false if
+// the grid has it already. What is wrong with the module is an *Invalid.
+func (l *Library) Publish(ctx context.Context, source []byte, owner string) (m *ledger.Module, isNew bool, err error) {
+	p, err := profile.Publish(source, l.config.Memory)
 	if err != nil {
 		return nil, false, &Invalid{err}
 	}
-	id := sandbox.Hash(data)
+	id := p.ID
 	if m, err := l.Module(ctx, id); err == nil || !errors.Is(err, ledger.ErrNotFound) {
 		return m, false, err
 	}
-	on, err := l.onDisk(id, func() ([]byte, error) { return data, nil })
+	on, err := l.onDisk(id, func() ([]byte, error) { return p.Module, nil })
 	if err != nil {
 		return nil, false, err
 	}
+	on.Profile = sandbox.Profile
 	manifest, err := program.Describe(ctx, l.config.Pool, on)
 	if err != nil {
 		return nil, false, &Invalid{err}
 	}
-	m = &ledger.Module{ID: id, Bytes: len(data), Manifest: manifest, Created: time.Now(), Owner: owner}
-	p := &program.Program{Module: on, Manifest: manifest}
-	if err := l.gateFirst(ctx, p); err != nil {
+	m = &ledger.Module{
+		ID: id, Bytes: len(p.Module), Manifest: manifest, Created: time.Now(), Owner: owner,
+		Source: sandbox.Hash(source), Profile: sandbox.Profile, Report: &p.Report,
+	}
+	if err := l.gateFirst(ctx, &program.Program{Module: on, Manifest: manifest}); err != nil {
 		return nil, false, &Invalid{err}
 	}
-	if err := l.config.Ledger.PutModule(ctx, m, data); err != nil {
+	if err := l.config.Ledger.PutModule(ctx, m, p.Module); err != nil {
 		return nil, false, err
 	}
 	l.remember(m)

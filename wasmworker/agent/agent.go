@@ -30,11 +30,12 @@ type Engine interface {
 
 // A Task is what an engine computes.
 type Task struct {
-	Module string // hash, hexadecimal
-	Args   []string
-	Input  []byte
-	Time   time.Duration
-	Output int // bytes at the most
+	Module  string // hash, hexadecimal
+	Profile int    // the module's; 0 stands for the first
+	Args    []string
+	Input   []byte
+	Time    time.Duration
+	Output  int // bytes at the most
 }
 
 // An Outcome is an output or a failure, and how long computing took.

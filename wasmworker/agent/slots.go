@@ -52,7 +52,7 @@ func (a *Agent) run(n int, t *task) {
 	s.tasks = append(s.tasks, t)
 	s.first(time.Now())
 	t.stop = a.Engine.Start(n, Task{
-		Module: t.hash, Args: t.batch.Args, Input: t.lease.Input,
+		Module: t.hash, Profile: t.batch.Profile, Args: t.batch.Args, Input: t.lease.Input,
 		Time: time.Duration(t.batch.Millis) * time.Millisecond, Output: t.batch.Output,
 	}, func(o Outcome) {
 		a.tell(func() {

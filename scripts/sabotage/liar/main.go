@@ -45,7 +45,7 @@ func main() {
 	defer e.executor.Close()
 	exit(agent.New(agent.Config{
 		Server: *server, Engine: e, Log: slog.New(slog.DiscardHandler), Observe: func(agent.Event) {},
-		Hello: wire.Hello{Name: *name, Secret: secret, Slots: 1, Engine: "wazero"},
+		Hello: wire.Hello{Name: *name, Secret: secret, Slots: 1, Engine: "wazero", Profiles: sandbox.Profiles()},
 	}).Run(ctx))
 }
 
