@@ -19,8 +19,12 @@ type Child interface {
 	Outcomes() <-chan Outcome
 	// Kill ends the child at once, and returns when nothing of it is left.
 	Kill()
-	// LastWords is what is known of why it died; empty, or it starts with a colon.
-	LastWords() string
+	// ExitReason says why it died: a Crash, or the Machine's trouble if it never
+	// came to run anything.
+	ExitReason() Failure
+	// KeepsTime says whether the child itself ends a program that has computed for
+	// longer than its task may, with an outcome of kind Time, and dies with it.
+	KeepsTime() bool
 }
 
 // A Request is a task to run, or a module to compile ahead of its first task.
@@ -34,6 +38,7 @@ type Spawn func() Child
 
 // An Executor runs tasks one after another in a child, which is killed
 // and replaced when a task overruns its time, is cancelled or brings it down.
+// Its time is what it computes, where the child can tell.
 // Tasks queued behind such a one are run all the same.
 type Executor struct {
 	spawn   Spawn
@@ -103,14 +108,14 @@ func (x *Executor) Run(ctx context.Context, t Task) Outcome {
 }
 
 // Load compiles a module ahead of its first task.
-func (x *Executor) Load(m Module) error {
+func (x *Executor) Load(m Module) Outcome {
 	got := make(chan Outcome, 1)
 	select {
 	case x.submits <- &run{task: Task{Module: m, Time: compileTime}, load: true, report: func(o Outcome) { got <- o }}:
 	case <-x.done:
 		got <- closed
 	}
-	return (<-got).Err()
+	return <-got
 }
 
 // Close kills the child. Tasks still queued are reported as crashed.
@@ -150,7 +155,8 @@ func (q *queue) loop() {
 			if ok {
 				q.finish(o)
 			} else {
-				q.replace(Crash, "the executor died"+q.child.LastWords())
+				reason := q.child.ExitReason()
+				q.replace(Outcome{Failure: &reason})
 			}
 		case <-q.timer.C:
 			q.overrun()
@@ -171,7 +177,7 @@ func (q *queue) send() {
 		}
 		r := q.runs[q.sent]
 		if q.sent == 0 {
-			q.timer.Reset(r.task.Time)
+			q.timer.Reset(q.patience(r))
 		}
 		if r.load {
 			q.child.Send(Request{Load: &r.task.Module})
@@ -182,21 +188,45 @@ func (q *queue) send() {
 	}
 }
 
-// pop takes the running task off and starts the clock of the next one.
-func (q *queue) pop() *run {
+// first takes the first task off the queue.
+func (q *queue) first() *run {
 	r := q.runs[0]
 	q.runs[0] = nil
 	q.runs = q.runs[1:]
+	return r
+}
+
+// pop takes the running task off and starts the clock of the next one.
+func (q *queue) pop() *run {
+	r := q.first()
 	q.sent--
 	if q.sent > 0 {
-		q.timer.Reset(q.runs[0].task.Time)
+		q.timer.Reset(q.patience(q.runs[0]))
 	}
 	return r
 }
 
+// patience is how long a run may take by the clock on the wall. A child that
+// measures what programs compute is given much more than they may: the machine
+// may have better things to do.
+func (q *queue) patience(r *run) time.Duration {
+	if r.load || !q.child.KeepsTime() {
+		return r.task.Time
+	}
+	return 10*r.task.Time + 30*time.Second
+}
+
 func (q *queue) finish(o Outcome) {
+	if o.Failure != nil && o.Failure.Kind == Time {
+		q.replace(o)
+		return
+	}
 	r := q.pop()
 	q.send()
+	r.end(o)
+}
+
+func (r *run) end(o Outcome) {
 	if r.cancelled {
 		o = cancelled
 	}
@@ -207,11 +237,21 @@ func (q *queue) overrun() {
 	if q.sent == 0 {
 		return // the timer of a task that ended just now
 	}
-	what, r := "the program ran", q.runs[0]
-	if r.load {
-		what = "compiling the module took"
+	r := q.runs[0]
+	switch {
+	case r.load:
+		q.replace(Outcome{Failure: &Failure{Load, fmt.Sprintf("compiling the module took longer than %v", r.task.Time)}})
+	case q.child.KeepsTime():
+		q.replace(Outcome{Failure: &Failure{Machine, fmt.Sprintf(
+			"in %v the program could not compute for %v: this machine is too busy, or was stopped", q.patience(r), r.task.Time)}})
+	default:
+		q.replace(Outcome{Failure: &Failure{Time, TimeMessage(r.task.Time)}, Took: r.task.Time, Elapsed: r.task.Time})
 	}
-	q.replace(Time, fmt.Sprintf("%s longer than %v", what, r.task.Time))
+}
+
+// TimeMessage is the message of a failure of kind Time.
+func TimeMessage(limit time.Duration) string {
+	return fmt.Sprintf("the program ran longer than %v", limit)
 }
 
 var cancelled = Outcome{Failure: &Failure{Crash, "the task was cancelled"}}
@@ -219,28 +259,24 @@ var cancelled = Outcome{Failure: &Failure{Crash, "the task was cancelled"}}
 // cancel kills the child if r is running; otherwise r's outcome is not waited for.
 func (q *queue) cancel(r *run) {
 	if q.sent > 0 && q.runs[0] == r {
-		q.replace(cancelled.Failure.Kind, cancelled.Failure.Message)
+		q.replace(cancelled)
 		return
 	}
 	r.cancelled = true
 }
 
-// replace kills the child, fails its running task and has a new child run the
-// others.
-func (q *queue) replace(kind Kind, message string) {
+// replace kills the child, ends its running task in an outcome and has a new
+// child run the others.
+func (q *queue) replace(o Outcome) {
 	q.child.Kill()
 	q.child = nil
 	if q.sent == 0 {
 		return
 	}
-	o := Outcome{Failure: &Failure{kind, message}}
-	r := q.pop()
-	if kind == Time {
-		o.Took = r.task.Time
-	}
+	r := q.first()
 	q.sent = 0
 	q.send()
-	r.report(o)
+	r.end(o)
 }
 
 func (q *queue) shutdown() {

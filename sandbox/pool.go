@@ -13,8 +13,8 @@ type Pool struct {
 }
 
 type compiled struct {
-	done chan struct{}
-	err  error
+	done    chan struct{}
+	failure *Failure
 }
 
 // NewPool starts a pool of n executors.
@@ -29,8 +29,8 @@ func NewPool(n int, s Spawn) *Pool {
 // Run runs one task as soon as an executor is free. Its outcome is a Crash if
 // ctx ends first.
 func (p *Pool) Run(ctx context.Context, t Task) Outcome {
-	if err := p.Compile(ctx, t.Module); err != nil {
-		return Outcome{Failure: &Failure{Load, err.Error()}}
+	if f := p.compiled(ctx, t.Module); f != nil {
+		return Outcome{Failure: f}
 	}
 	select {
 	case x := <-p.free:
@@ -41,9 +41,9 @@ func (p *Pool) Run(ctx context.Context, t Task) Outcome {
 	}
 }
 
-// Compile makes sure that a module compiles, once however many ask for it; the
+// compiled makes sure that a module compiles, once however many ask for it; the
 // executors then take the machine code from the cache on disk.
-func (p *Pool) Compile(ctx context.Context, m Module) error {
+func (p *Pool) compiled(ctx context.Context, m Module) *Failure {
 	p.mu.Lock()
 	c, started := p.ready[m.ID]
 	if !started {
@@ -54,9 +54,9 @@ func (p *Pool) Compile(ctx context.Context, m Module) error {
 	p.mu.Unlock()
 	select {
 	case <-c.done:
-		return c.err
+		return c.failure
 	case <-ctx.Done():
-		return ctx.Err()
+		return cancelled.Failure
 	}
 }
 
@@ -64,7 +64,7 @@ func (p *Pool) compile(m Module, c *compiled) {
 	defer close(c.done)
 	x := <-p.free
 	defer func() { p.free <- x }()
-	if c.err = x.Load(m); c.err != nil {
+	if c.failure = x.Load(m).Failure; c.failure != nil {
 		p.mu.Lock()
 		delete(p.ready, m.ID) // it may have been the machine's fault
 		p.mu.Unlock()

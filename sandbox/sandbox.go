@@ -15,6 +15,7 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -25,7 +26,7 @@ import (
 
 // Limits that hold for every task unless a caller sets its own.
 const (
-	DefaultTime   = 60 * time.Second // of running, not of waiting
+	DefaultTime   = 60 * time.Second // of computing, not of waiting
 	DefaultOutput = 16 << 20         // bytes on stdout
 	MaxStderr     = 64 << 10         // bytes on stderr that are kept; more is dropped
 	MaxModule     = 32 << 20         // bytes of a module
@@ -40,7 +41,7 @@ const (
 const Profile = 2
 
 // Profiles are those that this version runs: the newest, and the one before.
-func Profiles() []int { return []int{Profile - 1, Profile} }
+var Profiles = []int{Profile - 1, Profile}
 
 // WASI is the only module that a program may import from.
 const WASI = "wasi_snapshot_preview1"
@@ -74,6 +75,9 @@ type Module struct {
 	Path string `cbor:"2,keyasint"` // where its bytes are on disk; a browser has none
 	// Profile is what WASI answers the module by; 0 stands for the first.
 	Profile int `cbor:"3,keyasint,omitempty"`
+	// Source returns its bytes, verified, when the file is missing or damaged: a
+	// cache may be slow, never fatal. Nil if there is no other place to get them.
+	Source func(context.Context) ([]byte, error) `cbor:"-"`
 }
 
 // A Task is one run of a module.
@@ -102,15 +106,19 @@ func (t *Task) Seed() uint64 {
 // A Kind says in which way a run failed.
 type Kind string
 
-// The ways to fail. All but Crash and Module are the program's own doing.
+// The ways to fail. The first four are the program's own doing.
 const (
-	Exit   Kind = "exit"   // it exited with a code other than 0
-	Trap   Kind = "trap"   // the engine stopped it: unreachable, out of bounds, stack overflow…
-	Time   Kind = "time"   // it ran past its time
-	Output Kind = "output" // it wrote more than it may
-	Crash  Kind = "crash"  // its executor died; the machine's fault as far as anybody knows
-	Load   Kind = "module" // the module could not be loaded or compiled
+	Exit    Kind = "exit"    // it exited with a code other than 0
+	Trap    Kind = "trap"    // the engine stopped it: unreachable, out of bounds, stack overflow…
+	Time    Kind = "time"    // it computed past its time
+	Output  Kind = "output"  // it wrote more than it may
+	Crash   Kind = "crash"   // its executor died; the machine's fault as far as anybody knows
+	Load    Kind = "module"  // the module does not compile, or imports what there is not
+	Machine Kind = "machine" // the machine's trouble: no memory, no executor, a module that cannot be read, overload
 )
+
+// NoMemory is the message of a failure of the machine's memory.
+const NoMemory = "there was not enough memory on this machine"
 
 // A Failure is why a run has no output. It is an error.
 type Failure struct {
@@ -122,10 +130,14 @@ func (f *Failure) Error() string { return f.Message }
 
 // An Outcome is what became of a task.
 type Outcome struct {
-	Output  []byte        `cbor:"1,keyasint,omitempty"`
-	Stderr  []byte        `cbor:"2,keyasint,omitempty"`
-	Failure *Failure      `cbor:"3,keyasint,omitempty"`
-	Took    time.Duration `cbor:"4,keyasint"` // of running, without any waiting
+	Output  []byte   `cbor:"1,keyasint,omitempty"`
+	Stderr  []byte   `cbor:"2,keyasint,omitempty"`
+	Failure *Failure `cbor:"3,keyasint,omitempty"`
+	// Took is how long the program computed: the processor's time where the
+	// platform tells it, else the time that passed.
+	Took time.Duration `cbor:"4,keyasint"`
+	// Elapsed is the time that passed while it ran: more than Took on a busy machine.
+	Elapsed time.Duration `cbor:"5,keyasint,omitempty"`
 }
 
 // Err gives the failure as an error, nil if there is none, with the last line

@@ -186,31 +186,65 @@ func (s *submitCommand) wanted(ctx context.Context, c *client.ClientWithResponse
 		return w, err
 	}
 	if strings.HasSuffix(s.Program, ".wasm") {
-		w.Program, err = publish(ctx, c, s.Program)
+		w.Program, err = s.publish(ctx, c)
 	}
 	return w, err
 }
 
-// publish publishes a module and gives its id.
-func publish(ctx context.Context, c *client.ClientWithResponses, file string) (string, error) {
-	data, err := os.ReadFile(file)
+// publish publishes the program and gives the module's id.
+func (s *submitCommand) publish(ctx context.Context, c *client.ClientWithResponses) (string, error) {
+	m, err := publish(ctx, c, s.Program)
 	if err != nil {
 		return "", err
+	}
+	if !s.Quiet {
+		fmt.Fprintln(terminal.Err, aboutModule(m))
+	}
+	return m.ID, nil
+}
+
+// aboutModule says what a module is, what it may take and what was changed in
+// it.
+func aboutModule(m *client.Module) string {
+	parts := []string{fmt.Sprintf("module %.12s, profile %d: up to %d MiB of memory", m.ID, max(1, m.Profile), m.Memory>>20)}
+	for _, p := range []struct {
+		is   bool
+		text string
+	}{
+		{m.Tables > 0, fmt.Sprintf("tables of up to %d entries", m.Tables)},
+		{len(m.Features) > 0, "uses " + strings.Join(m.Features, ", ")},
+		{m.Rewritten.Canonical > 0, fmt.Sprintf("NaNs made the same everywhere in %d places", m.Rewritten.Canonical)},
+		{m.Rewritten.Grows > 0, fmt.Sprintf("growing memory checked in %d functions", m.Rewritten.Grows)},
+		{m.Rewritten.Start, "its start section made part of _start"},
+		{m.Rewritten.Merged > 0, fmt.Sprintf("%d data segments merged", m.Rewritten.Merged)},
+	} {
+		if p.is {
+			parts = append(parts, p.text)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// publish publishes a module.
+func publish(ctx context.Context, c *client.ClientWithResponses, file string) (*client.Module, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
 	}
 	answer, err := c.CreateModuleWithBodyWithResponse(ctx, "application/wasm", bytes.NewReader(data))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := problem(answer, answer.ApplicationProblemJSONDefault); err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if answer.JSON201 != nil {
-		return answer.JSON201.ID, nil
+	switch {
+	case answer.JSON201 != nil:
+		return answer.JSON201, nil
+	case answer.JSON200 != nil:
+		return answer.JSON200, nil
 	}
-	if answer.JSON200 != nil {
-		return answer.JSON200.ID, nil
-	}
-	return "", errors.New("the server answered nothing that makes sense")
+	return nil, errors.New("the server answered nothing that makes sense")
 }
 
 // inlineInput is how large a text may be to go with the job itself, in bytes.

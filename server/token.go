@@ -117,9 +117,11 @@ func (a *approveCommand) Run(ctx context.Context) error {
 	}
 	id := a.Module
 	if strings.HasSuffix(id, ".wasm") {
-		if _, err = publish(ctx, c, a.Module); err != nil {
+		m, err := publish(ctx, c, a.Module)
+		if err != nil {
 			return err
 		}
+		fmt.Fprintln(terminal.Err, aboutModule(m))
 		data, err := os.ReadFile(a.Module)
 		if err != nil {
 			return err

@@ -9,18 +9,18 @@ import (
 	"potluck/wire"
 )
 
-// A shelf is where an engine keeps modules.
-type shelf interface {
+// modules is where an engine keeps modules.
+type modules interface {
 	// put makes a module ready for the children; fetch gives its bytes if they
-	// are not at hand.
-	put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error
+	// are not there.
+	put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) *sandbox.Failure
 	module(hash string) sandbox.Module
 	forget(hash string)
 }
 
 // engine computes tasks in executors, one a slot.
 type engine struct {
-	shelf
+	modules
 	spawn sandbox.Spawn
 	mu    sync.Mutex
 	pool  []*sandbox.Executor
@@ -38,11 +38,22 @@ func (e *engine) slot(n int) *sandbox.Executor {
 
 // Load makes a module ready and has one executor compile it: the others find
 // the machine code.
-func (e *engine) Load(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error {
-	if err := e.put(ctx, hash, fetch); err != nil {
-		return err
+func (e *engine) Load(ctx context.Context, m agent.Module, fetch func(context.Context) ([]byte, error)) *wire.Failure {
+	f := e.put(ctx, m.Hash, fetch)
+	if f == nil {
+		f = e.slot(0).Load(e.at(m)).Failure
 	}
-	return e.slot(0).Load(e.module(hash))
+	if f == nil {
+		return nil
+	}
+	return &wire.Failure{Kind: string(f.Kind), Message: f.Message}
+}
+
+// at gives a module as it is run.
+func (e *engine) at(m agent.Module) sandbox.Module {
+	module := e.module(m.Hash)
+	module.Profile = m.Profile
+	return module
 }
 
 // Forget drops a module.
@@ -50,12 +61,10 @@ func (e *engine) Forget(hash string) { e.forget(hash) }
 
 // Start queues a task in the executor of a slot.
 func (e *engine) Start(slot int, t agent.Task, done func(agent.Outcome)) (stop func()) {
-	m := e.module(t.Module)
-	m.Profile = t.Profile
 	return e.slot(slot).Submit(sandbox.Task{
-		Module: m, Args: t.Args, Input: t.Input, Time: t.Time, Output: t.Output,
+		Module: e.at(t.Module), Args: t.Args, Input: t.Input, Time: t.Time, Output: t.Output,
 	}, func(o sandbox.Outcome) {
-		out := agent.Outcome{Output: o.Output, Took: o.Took}
+		out := agent.Outcome{Output: o.Output, Took: o.Took, Elapsed: o.Elapsed}
 		if o.Failure != nil {
 			out.Failure = &wire.Failure{Kind: string(o.Failure.Kind), Message: o.Failure.Message, Stderr: o.Stderr}
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"potluck/scripts/golden"
 )
 
 // Runners that name one file are one volunteer, also if they begin at once.
@@ -69,4 +71,17 @@ func TestForGrid(t *testing.T) {
 	if bytes.Equal(here, forGrid(secret, "https://other.example")) || bytes.Equal(here, secret) {
 		t.Error("two grids hear the same secret")
 	}
+}
+
+// A grid knows a volunteer by what is derived here, whatever the runner's release.
+func TestGoldenIdentity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "identity")
+	if err := os.WriteFile(file, golden.Bytes(t, "v1/identity.txt", bytes.Repeat([]byte("07"), secretSize)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := identity(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Bytes(t, "v1/grid_secret.hex", forGrid(secret, "https://Grid.example:8443/"))
 }

@@ -31,7 +31,7 @@ func main() {
 	start := host.Get("start")
 	h := wire.Hello{
 		Name: start.Get("name").String(), Team: start.Get("team").String(), Token: start.Get("token").String(), Slots: start.Get("slots").Int(),
-		Secret: make([]byte, start.Get("secret").Length()), Engine: "browser", Profiles: sandbox.Profiles(),
+		Secret: make([]byte, start.Get("secret").Length()), Engine: "browser", Profiles: sandbox.Profiles,
 	}
 	js.CopyBytesToGo(h.Secret, start.Get("secret"))
 	e := newEngine(start.Get("executor").String())
@@ -84,9 +84,9 @@ const tryTime = 20 * time.Second
 // should say so before it takes tasks from the grid.
 func tryOut(e *engine) error {
 	hash := string(sandbox.Hash(nothing))
-	err := e.Load(context.Background(), hash, func(context.Context) ([]byte, error) { return nothing, nil })
-	if err != nil {
-		return err
+	f := e.Load(context.Background(), agent.Module{Hash: hash}, func(context.Context) ([]byte, error) { return nothing, nil })
+	if f != nil {
+		return errors.New(f.Message)
 	}
 	o := e.slot(0).Run(context.Background(), sandbox.Task{Module: e.module(hash), Time: tryTime})
 	return o.Err()

@@ -24,6 +24,7 @@ import (
 	"potluck/client/terminal"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/shelf"
 	"potluck/wasmworker/agent"
 	"potluck/wire"
 )
@@ -102,10 +103,12 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(o.Cache)
-	if err != nil {
-		return err
-	}
+	notice := shelf.Notice(func(what, why string) {
+		log.Warn("the cache has trouble, and computing goes on", "trouble", what, "reason", why)
+	}).Once()
+	cache, remove := shelf.Folder(o.Cache, notice)
+	defer remove()
+	engine := newEngine(cache, notice)
 	defer engine.Close()
 	return agent.New(agent.Config{
 		Server: o.Server, Hello: hello, Engine: engine,
@@ -126,10 +129,10 @@ func (o *options) hello(log *slog.Logger) (h wire.Hello, err error) {
 	}
 	h = wire.Hello{
 		Name: o.Name, Team: o.Team, Secret: forGrid(secret, o.Server), Token: o.Token, Slots: o.Slots,
-		Engine: "wazero", Platform: runtime.GOOS + "/" + runtime.GOARCH, Profiles: sandbox.Profiles(),
+		Engine: "wazero", Platform: runtime.GOOS + "/" + runtime.GOARCH, Profiles: sandbox.Profiles,
 	}
 	if h.Slots <= 0 {
-		h.Slots = runtime.NumCPU()
+		h.Slots = runtime.GOMAXPROCS(0) // a container may have fewer cores than the machine
 	}
 	if o.TokenFile != "" {
 		data, err := os.ReadFile(o.TokenFile)
@@ -157,57 +160,29 @@ func (o *options) observer() func(agent.Event) {
 }
 
 // disk keeps modules in a folder.
-type disk struct{ dir string }
+type disk struct{ *shelf.Shelf }
 
-func newEngine(cache string) (*engine, error) {
-	if cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			base = os.TempDir()
-		}
-		cache = filepath.Join(base, "potluck")
+// newEngine makes an engine that keeps modules and machine code in a folder, or
+// in memory if that is "".
+func newEngine(cache string, notice shelf.Notice) *engine {
+	bytes, code := "", ""
+	if cache != "" {
+		bytes, code = filepath.Join(cache, "modules"), filepath.Join(cache, "code")
 	}
-	d := disk{filepath.Join(cache, "modules")}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the cache folder: %w", err)
+	return &engine{
+		modules: disk{shelf.New(bytes, notice)},
+		spawn:   process.Config{Cache: code, Low: true, Notice: notice}.Spawn,
 	}
-	return &engine{shelf: d, spawn: process.Config{Cache: filepath.Join(cache, "code"), Low: true}.Spawn}, nil
 }
 
-func (d disk) module(hash string) sandbox.Module {
-	return sandbox.Module{ID: sandbox.ID(hash), Path: filepath.Join(d.dir, hash+".wasm")}
-}
+func (d disk) module(hash string) sandbox.Module { return d.Module(sandbox.ID(hash)) }
 
 // forget keeps the file: it is there for the next time.
-func (d disk) forget(string) {}
+func (d disk) forget(hash string) { d.Forget(sandbox.ID(hash)) }
 
-func (d disk) put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error {
-	m := d.module(hash)
-	if data, err := os.ReadFile(m.Path); err == nil && sandbox.Hash(data) == m.ID {
-		return nil
-	}
-	data, err := fetch(ctx)
-	if err != nil {
-		return err
-	}
-	if err := writeFile(m.Path, data); err != nil {
-		return fmt.Errorf("keep a module: %w", err)
+func (d disk) put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) *sandbox.Failure {
+	if _, err := d.Put(ctx, sandbox.ID(hash), fetch); err != nil {
+		return &sandbox.Failure{Kind: sandbox.Machine, Message: err.Error()}
 	}
 	return nil
-}
-
-// writeFile replaces a file as a whole: another worker may be reading it.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "new-")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }

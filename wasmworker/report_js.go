@@ -25,6 +25,8 @@ type status struct {
 	RetryAt        int64        `json:"retryAt"`
 	Volunteer      string       `json:"volunteer"`
 	Idle           string       `json:"idle"`
+	Trouble        string       `json:"trouble"`
+	TroubleUntil   int64        `json:"troubleUntil"`
 	Totals         agent.Totals `json:"totals"`
 	Unacknowledged int          `json:"unacknowledged"`
 	Computing      float64      `json:"computing"` // seconds
@@ -82,7 +84,7 @@ func (r *reporter) hear(e agent.Event) {
 		s.Idle = e.Reason
 	case agent.Computed, agent.TaskFailed, agent.Loading:
 		s.Idle = ""
-	case agent.Rejected, agent.Missing, agent.Ended:
+	case agent.Rejected, agent.Missing, agent.Trouble, agent.Ended:
 	}
 	if len(s.News) < maxNews && e.Kind != agent.Ended {
 		s.News = append(s.News, news{e.Kind, e.Job, e.Title, e.Task, e.Took.Seconds() * 1000, e.Reason})
@@ -117,6 +119,9 @@ func (r *reporter) report(s agent.Status) {
 	r.now.News = []news{}
 	r.mu.Unlock()
 	now.Totals, now.Unacknowledged, now.Computing = s.Totals, s.Unacknowledged, s.Computing.Seconds()
+	if now.Trouble = s.Trouble; s.Trouble != "" {
+		now.TroubleUntil = s.TroubleUntil.UnixMilli()
+	}
 	now.Load = math.Round(100*r.load.measure(s.Computing, s.Slots)) / 100
 	for _, t := range s.Running {
 		now.Running = append(now.Running, running{t.Slot, t.Job, t.Title, t.Task, t.Since.UnixMilli()})

@@ -20,7 +20,7 @@ type compiled struct {
 
 func newEngine(executor string) *engine {
 	c := &compiled{all: map[sandbox.ID]js.Value{}}
-	return &engine{shelf: c, spawn: func() sandbox.Child { return newTab(executor, c) }}
+	return &engine{modules: c, spawn: func() sandbox.Child { return newTab(executor, c) }}
 }
 
 func (c *compiled) module(hash string) sandbox.Module { return sandbox.Module{ID: sandbox.ID(hash)} }
@@ -37,14 +37,14 @@ func (c *compiled) get(id sandbox.ID) js.Value {
 	return c.all[id]
 }
 
-func (c *compiled) put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error {
+func (c *compiled) put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) *sandbox.Failure {
 	data, err := fetch(ctx)
 	if err != nil {
-		return err
+		return &sandbox.Failure{Kind: sandbox.Machine, Message: err.Error()}
 	}
 	module, err := agent.Await(js.Global().Get("WebAssembly").Call("compile", agent.ToJS(data)))
 	if err != nil {
-		return fmt.Errorf("compile module %s: %w", hash, err)
+		return &sandbox.Failure{Kind: sandbox.Load, Message: fmt.Sprintf("compile module %s: %v", hash, err)}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,17 +59,19 @@ type tab struct {
 	outcomes chan sandbox.Outcome
 	hear     js.Func
 	fail     js.Func
+	ready    bool // it has answered
 	why      string
 }
 
 func newTab(script string, c *compiled) *tab {
 	t := &tab{compiled: c, outcomes: make(chan sandbox.Outcome, 2*sandbox.Window)}
 	t.hear = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		t.ready = true
 		t.outcomes <- outcome(args[0].Get("data")) // there is room for all that was asked for
 		return nil
 	})
 	t.fail = js.FuncOf(func(_ js.Value, args []js.Value) any {
-		t.why = ": " + agent.ErrorText(args[0])
+		t.why = agent.ErrorText(args[0])
 		t.silence()
 		close(t.outcomes)
 		return nil
@@ -94,7 +96,7 @@ func (t *tab) Send(r sandbox.Request) {
 	input, seed := agent.ToJS(r.Task.Input), r.Task.Seed()
 	t.worker.Call("postMessage", map[string]any{
 		"module": t.compiled.get(r.Task.Module.ID), "args": args, "input": input,
-		"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32), "limit": r.Task.Output,
+		"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32), "limit": r.Task.Output, "profile": r.Task.Module.Profile,
 	}, []any{input.Get("buffer")})
 }
 
@@ -114,11 +116,20 @@ func (t *tab) silence() {
 	t.worker.Set("onerror", js.Null())
 }
 
-// LastWords is what the browser said of the worker's end.
-func (t *tab) LastWords() string { return t.why }
+// ExitReason is what the browser said of the worker's end.
+func (t *tab) ExitReason() sandbox.Failure {
+	if !t.ready {
+		return sandbox.Failure{Kind: sandbox.Machine, Message: "an executor could not be started: " + t.why}
+	}
+	return sandbox.Failure{Kind: sandbox.Crash, Message: "the executor died: " + t.why}
+}
+
+// KeepsTime says that a browser cannot tell what a program computes.
+func (t *tab) KeepsTime() bool { return false }
 
 func outcome(o js.Value) sandbox.Outcome {
-	out := sandbox.Outcome{Stderr: agent.ToGo(o.Get("stderr")), Took: time.Duration(o.Get("took").Float()) * time.Microsecond}
+	took := time.Duration(o.Get("took").Float()) * time.Microsecond
+	out := sandbox.Outcome{Stderr: agent.ToGo(o.Get("stderr")), Took: took, Elapsed: took}
 	if kind := o.Get("kind").String(); kind != "" {
 		out.Failure = &sandbox.Failure{Kind: sandbox.Kind(kind), Message: o.Get("message").String()}
 		return out

@@ -50,7 +50,7 @@ type Hello struct {
 	Engine   string `cbor:"6,keyasint,omitempty"` // what runs programs, for the grid's page
 	Platform string `cbor:"7,keyasint,omitempty"` // operating system and processor, likewise
 	Team     string `cbor:"8,keyasint,omitempty"` // for people; whoever names it is in it
-	Profiles []int  `cbor:"9,keyasint,omitempty"` // deterministic profiles that the worker has; none stands for the first alone
+	Profiles []int  `cbor:"9,keyasint,omitempty"` // that its engine has, as in package sandbox; none is 1
 }
 
 // A Result answers a lease: an output, the name of one sent over HTTP, or a failure.
@@ -88,14 +88,15 @@ type Welcome struct {
 
 // A Batch is leases of one job.
 type Batch struct {
-	Job     string   `cbor:"1,keyasint"`
-	Title   string   `cbor:"2,keyasint,omitempty"` // what the job is, for people
-	Module  []byte   `cbor:"3,keyasint"`           // SHA-256; over HTTP at ModulePath
-	Args    []string `cbor:"4,keyasint,omitempty"`
-	Millis  int64    `cbor:"5,keyasint"` // of computing that a task may take
-	Output  int      `cbor:"6,keyasint"` // bytes that a task may write
-	Leases  []Lease  `cbor:"7,keyasint"`
-	Profile int      `cbor:"8,keyasint,omitempty"` // deterministic profile of the module; 0 stands for the first
+	Job    string   `cbor:"1,keyasint"`
+	Title  string   `cbor:"2,keyasint,omitempty"` // what the job is, for people
+	Module []byte   `cbor:"3,keyasint"`           // SHA-256; over HTTP at ModulePath
+	Args   []string `cbor:"4,keyasint,omitempty"`
+	Millis int64    `cbor:"5,keyasint"` // of computing that a task may take
+	Output int      `cbor:"6,keyasint"` // bytes that a task may write
+	Leases []Lease  `cbor:"7,keyasint"`
+	// Profile is what the engine runs the module by; 0 is 1.
+	Profile int `cbor:"8,keyasint,omitempty"`
 }
 
 // A Lease lends one copy of a task.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
 	"potluck/contract"
@@ -31,65 +29,113 @@ const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall |
 // An engine runs tasks under wazero, one at a time, in this process. It has no
 // way to stop a program: that is why it lives in a child process.
 type engine struct {
-	runtime wazero.Runtime
-	modules map[sandbox.ID]wazero.CompiledModule
-	recent  []sandbox.ID // least recently used first
+	interpreter bool
+	cache       *codeCache
+	// read returns the verified bytes of a module.
+	read     func(sandbox.Module) ([]byte, error)
+	programs map[key]*compiled
+	recent   []key // least recently used first
+	memory   reservation
+	watch    *watchdog
 }
 
-// newEngine starts a runtime. With interpreter set it is wazero's interpreter,
-// tens of times slower and only good for comparing; else its compiler, with
-// machine code cached in the folder cache unless that is "".
-func newEngine(ctx context.Context, interpreter bool, cache string) (*engine, error) {
-	config := wazero.NewRuntimeConfigCompiler()
-	if interpreter {
-		config = wazero.NewRuntimeConfigInterpreter()
-	} else if cache != "" {
-		c, err := wazero.NewCompilationCacheWithDir(cache)
-		if err != nil {
-			return nil, fmt.Errorf("open the cache of compiled modules: %w", err)
-		}
-		config = config.WithCompilationCache(c)
-	}
-	r := wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false).WithCoreFeatures(features))
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r); err != nil {
-		return nil, fmt.Errorf("set up WASI: %w", err)
-	}
-	return &engine{runtime: r, modules: map[sandbox.ID]wazero.CompiledModule{}}, nil
+// A key names a module as programs of a profile run it.
+type key struct {
+	id      sandbox.ID
+	profile int
 }
 
-// load reads, verifies and compiles a module, unless it is at hand.
-func (e *engine) load(ctx context.Context, m sandbox.Module) (wazero.CompiledModule, error) {
-	if c, ok := e.modules[m.ID]; ok {
+// load returns a compiled module, which it reads and compiles unless it is there.
+func (e *engine) load(ctx context.Context, m sandbox.Module) (*compiled, *sandbox.Failure) {
+	k := key{m.ID, max(1, m.Profile)}
+	if c, ok := e.programs[k]; ok {
+		e.recent = append(slices.DeleteFunc(e.recent, func(other key) bool { return other == k }), k)
 		return c, nil
 	}
-	data, err := os.ReadFile(m.Path)
+	if !slices.Contains(sandbox.Profiles, k.profile) {
+		return nil, &sandbox.Failure{Kind: sandbox.Machine, Message: fmt.Sprintf("this version does not know profile %d", k.profile)}
+	}
+	data, err := e.read(m)
 	if err != nil {
-		return nil, fmt.Errorf("read module %s: %w", m.ID, err)
+		return nil, &sandbox.Failure{Kind: sandbox.Machine, Message: err.Error()}
 	}
-	if got := sandbox.Hash(data); got != m.ID {
-		return nil, fmt.Errorf("module %s is damaged: its bytes hash to %s", m.ID, got)
-	}
-	c, err := e.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, 2), data)
+	c, err := e.compile(ctx, m.ID, k.profile, data)
 	if err != nil {
-		return nil, fmt.Errorf("compile module %s: %w", m.ID, err)
-	}
-	if err := e.linkable(c); err != nil {
-		return nil, err
+		return nil, &sandbox.Failure{Kind: sandbox.Load, Message: err.Error()}
 	}
 	if len(e.recent) == maxCompiled {
-		_ = e.modules[e.recent[0]].Close(ctx)
-		delete(e.modules, e.recent[0])
+		e.programs[e.recent[0]].close(ctx)
+		delete(e.programs, e.recent[0])
 		e.recent = e.recent[1:]
 	}
-	e.modules[m.ID], e.recent = c, append(e.recent, m.ID)
+	e.programs[k], e.recent = c, append(e.recent, k)
 	return c, nil
+}
+
+// compile compiles a module, with the cache if there is one and it works.
+func (e *engine) compile(ctx context.Context, id sandbox.ID, profile int, data []byte) (*compiled, error) {
+	var cacheError error
+	if e.cache != nil {
+		var c *compiled
+		if c, cacheError = e.cache.compile(ctx, id, profile, data); c != nil {
+			return c, c.linkable()
+		}
+	}
+	config := wazero.NewRuntimeConfigCompiler()
+	if e.interpreter {
+		config = wazero.NewRuntimeConfigInterpreter()
+	}
+	c, err := newCompiled(ctx, profile, data, config)
+	if err != nil {
+		return nil, fmt.Errorf("compile module %s: %w", id, err)
+	}
+	if cacheError != nil {
+		e.cache.useless(cacheError)
+	}
+	return c, c.linkable()
+}
+
+// A compiled module has a runtime of its own: what WASI answers depends on its
+// profile, and so does where its machine code is kept.
+type compiled struct {
+	runtime wazero.Runtime
+	module  wazero.CompiledModule
+	cache   wazero.CompilationCache // of its own, if it has one
+	memory  uint64                  // bytes that it may have at the most
+}
+
+func newCompiled(ctx context.Context, profile int, data []byte, config wazero.RuntimeConfig) (*compiled, error) {
+	r := wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false).WithCoreFeatures(features))
+	err := instantiateWASI(ctx, r, profile)
+	var m wazero.CompiledModule
+	if err == nil {
+		m, err = r.CompileModule(experimental.WithCompilationWorkers(ctx, 2), data)
+	}
+	if err != nil {
+		_ = r.Close(ctx) // what went wrong before matters more
+		return nil, err
+	}
+	c := &compiled{runtime: r, module: m}
+	for _, memory := range m.ExportedMemories() {
+		most, _ := memory.Max()
+		c.memory = uint64(most) << 16
+	}
+	return c, nil
+}
+
+// close drops a module; no program runs in it.
+func (c *compiled) close(ctx context.Context) {
+	_ = c.runtime.Close(ctx)
+	if c.cache != nil {
+		_ = c.cache.Close(ctx)
+	}
 }
 
 // linkable says whether WASI has all that a module imports. Where it is from
 // was checked when it was published.
-func (e *engine) linkable(c wazero.CompiledModule) error {
-	has := e.runtime.Module(sandbox.WASI).ExportedFunctionDefinitions()
-	for _, f := range c.ImportedFunctions() {
+func (c *compiled) linkable() error {
+	has := c.runtime.Module(sandbox.WASI).ExportedFunctionDefinitions()
+	for _, f := range c.module.ImportedFunctions() {
 		_, name, _ := f.Import()
 		known, ok := has[name]
 		if !ok {
@@ -106,28 +152,55 @@ var errOutput = errors.New("too much output")
 
 // run runs one task to its end.
 func (e *engine) run(ctx context.Context, t sandbox.Task) sandbox.Outcome {
-	compiled, err := e.load(ctx, t.Module)
-	if err != nil {
-		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Load, Message: err.Error()}}
+	c, f := e.load(ctx, t.Module)
+	if f == nil && e.memory.reserve(c.memory) != nil {
+		f = &sandbox.Failure{Kind: sandbox.Machine, Message: sandbox.NoMemory}
+	}
+	if f != nil {
+		return sandbox.Outcome{Failure: f}
 	}
 	stdout := &limited{limit: t.Output}
 	stderr := &limited{limit: sandbox.MaxStderr, drop: true}
 	start := time.Now()
-	module, err := e.runtime.InstantiateModule(withMemory(ctx), compiled, config(t, stdout, stderr))
-	took := time.Since(start)
-	if module != nil {
-		_ = module.Close(ctx)
-	}
-	o := sandbox.Outcome{Stderr: stderr.Bytes(), Failure: failure(t, err), Took: took}
+	e.watch.begin(t.Time)
+	failed := e.start(ctx, c, t, stdout, stderr)
+	o := sandbox.Outcome{Stderr: stderr.Bytes(), Failure: failed, Elapsed: time.Since(start)}
+	o.Took = computing(o.Elapsed, e.watch.end())
 	if o.Failure == nil {
 		o.Output = stdout.Bytes()
 	}
 	return o
 }
 
+// start makes an instance, runs it to its end and leaves nothing of it.
+func (e *engine) start(ctx context.Context, c *compiled, t sandbox.Task, stdout, stderr *limited) *sandbox.Failure {
+	module, err := c.runtime.InstantiateModule(e.memory.with(ctx), c.module, config(t, stdout, stderr))
+	if err == nil {
+		_, err = module.ExportedFunction("_start").Call(ctx)
+	}
+	f := failure(t, err)
+	if f != nil && f.Kind == sandbox.Trap && growFailed(module) {
+		f = &sandbox.Failure{Kind: sandbox.Machine, Message: sandbox.NoMemory}
+	}
+	if module != nil {
+		_ = module.Close(ctx)
+	}
+	return f
+}
+
+// growFailed says whether a program trapped because this machine had no memory
+// for it.
+func growFailed(module api.Module) bool {
+	if module == nil {
+		return false
+	}
+	g := module.ExportedGlobal(sandbox.GrowFailed)
+	return g != nil && g.Type() == api.ValueTypeI32 && g.Get() == 1
+}
+
 func config(t sandbox.Task, stdout, stderr *limited) wazero.ModuleConfig {
 	c := newClock()
-	return wazero.NewModuleConfig().WithName("").
+	return wazero.NewModuleConfig().WithName("").WithStartFunctions().
 		WithArgs(append([]string{contract.ProgramName}, t.Args...)...).
 		WithStdin(bytes.NewReader(t.Input)).WithStdout(stdout).WithStderr(stderr).
 		WithRandSource(&generator{state: t.Seed()}).
@@ -135,7 +208,7 @@ func config(t sandbox.Task, stdout, stderr *limited) wazero.ModuleConfig {
 		WithNanosleep(c.sleep)
 }
 
-// failure reads what InstantiateModule returned, nil for a run that went well.
+// failure reads what a run returned, nil for one that went well.
 func failure(t sandbox.Task, err error) *sandbox.Failure {
 	var exit *sys.ExitError
 	switch {
@@ -150,7 +223,7 @@ func failure(t sandbox.Task, err error) *sandbox.Failure {
 		return &sandbox.Failure{Kind: sandbox.Exit, Message: fmt.Sprintf("the program exited with code %d", exit.ExitCode())}
 	default:
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return &sandbox.Failure{Kind: sandbox.Trap, Message: "the program was stopped: " + strings.TrimPrefix(first, "module[] function[_start] failed: ")}
+		return &sandbox.Failure{Kind: sandbox.Trap, Message: "the program was stopped: " + first}
 	}
 }
 

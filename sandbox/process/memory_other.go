@@ -4,5 +4,9 @@ package process
 
 import "context"
 
-// withMemory leaves linear memories to wazero: see memory_unix.go.
-func withMemory(ctx context.Context) context.Context { return ctx }
+// A reservation leaves linear memories to wazero: see memory_unix.go.
+type reservation struct{}
+
+func (r *reservation) with(ctx context.Context) context.Context { return ctx }
+
+func (r *reservation) reserve(uint64) error { return nil }

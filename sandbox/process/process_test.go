@@ -30,6 +30,19 @@ func TestMain(m *testing.M) {
 func publish(t testing.TB, raw []byte) sandbox.Module {
 	t.Helper()
 	p, err := profile.Publish(raw, wasmtest.MaxMemory)
+	return store(t, p, err)
+}
+
+// capped stores a module that only a machine in trouble has: its own code sets
+// what a published module sets when memory.grow fails.
+func capped(t testing.TB, raw []byte) sandbox.Module {
+	t.Helper()
+	p, err := profile.Cap(raw, wasmtest.MaxMemory)
+	return store(t, p, err)
+}
+
+func store(t testing.TB, p profile.Published, err error) sandbox.Module {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,15 +87,33 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestProbes demands that both engines answer every call of WASI alike.
+// TestProbes demands that both engines answer every call of WASI alike, and as
+// the profile says where it says something.
 func TestProbes(t *testing.T) {
 	x, slow := start(t, Config{}), start(t, engines["interpreter"])
 	for _, p := range wasmtest.Probes() {
-		task := sandbox.Task{Module: publish(t, p.Module), Input: []byte("some input")}
-		one, two := runTask(x, task), runTask(slow, task)
-		if !bytes.Equal(one.Output, two.Output) || (one.Failure == nil) != (two.Failure == nil) {
-			t.Errorf("%s: %x, %v; %x, %v", p.Name, one.Output, one.Failure, two.Output, two.Failure)
+		m := publish(t, p.Module)
+		for _, profile := range sandbox.Profiles {
+			m.Profile = profile
+			task := sandbox.Task{Module: m, Input: []byte("some input")}
+			one, two := runTask(x, task), runTask(slow, task)
+			if !bytes.Equal(one.Output, two.Output) || (one.Failure == nil) != (two.Failure == nil) {
+				t.Errorf("%s: %x, %v; %x, %v", p.Name, one.Output, one.Failure, two.Output, two.Failure)
+			}
+			if want, known := p.Answers[profile]; known && !bytes.Equal(one.Output, want) {
+				t.Errorf("%s under profile %d: %x instead of %x", p.Name, profile, one.Output, want)
+			}
 		}
+	}
+}
+
+// A profile from the future cannot be computed here, and nobody is to blame.
+func TestUnknownProfile(t *testing.T) {
+	m := publish(t, wasmtest.Echo())
+	m.Profile = 1000
+	o := runTask(start(t, Config{}), sandbox.Task{Module: m})
+	if o.Failure == nil || o.Failure.Kind != sandbox.Machine {
+		t.Errorf("%v", o.Failure)
 	}
 }
 
@@ -172,7 +203,16 @@ func TestManyTasksInOrder(t *testing.T) {
 func TestExecutorThatCannotStart(t *testing.T) {
 	x := start(t, Config{Command: []string{"/nonexistent/potluck", ExecutorArg}})
 	o := runTask(x, sandbox.Task{Module: publish(t, wasmtest.Echo())})
-	if o.Failure == nil || o.Failure.Kind != sandbox.Crash || !strings.Contains(o.Failure.Message, "could not be started") {
+	if o.Failure == nil || o.Failure.Kind != sandbox.Machine || !strings.Contains(o.Failure.Message, "could not be started") {
+		t.Fatalf("got %v", o.Failure)
+	}
+}
+
+// An executor that ends before it can run anything says nothing of the task.
+func TestExecutorThatDoesNotComeUp(t *testing.T) {
+	x := start(t, Config{Command: []string{os.Args[0], "-test.run=^$"}})
+	o := runTask(x, sandbox.Task{Module: publish(t, wasmtest.Echo())})
+	if o.Failure == nil || o.Failure.Kind != sandbox.Machine || !strings.Contains(o.Failure.Message, "could not be started") {
 		t.Fatalf("got %v", o.Failure)
 	}
 }
@@ -182,10 +222,134 @@ func TestDamagedModuleIsNotRun(t *testing.T) {
 	if err := os.WriteFile(m.Path, wasmtest.Trap(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := start(t, Config{}).Load(m)
-	var f *sandbox.Failure
-	if !errors.As(err, &f) || f.Kind != sandbox.Load || !strings.Contains(f.Message, "damaged") {
-		t.Fatalf("got %v", err)
+	f := start(t, Config{}).Load(m).Failure
+	if f == nil || f.Kind != sandbox.Machine || !strings.Contains(f.Message, "damaged") {
+		t.Fatalf("got %v", f)
+	}
+}
+
+// A module whose file is missing, damaged or nowhere comes over the pipe.
+func TestModuleThatTheDiskHasNot(t *testing.T) {
+	x := start(t, Config{})
+	for i, spoil := range []func(*sandbox.Module) error{
+		func(m *sandbox.Module) error { return os.Remove(m.Path) },
+		func(m *sandbox.Module) error { return os.Truncate(m.Path, 20) },
+		func(m *sandbox.Module) error { return os.WriteFile(m.Path, wasmtest.Trap(), 0o600) },
+		func(m *sandbox.Module) error { m.Path = ""; return nil },
+	} {
+		m := publish(t, wasmtest.Say(strings.Repeat("x", i))) // each is another one
+		data, err := os.ReadFile(m.Path)
+		if err = errors.Join(err, spoil(&m)); err != nil {
+			t.Fatal(err)
+		}
+		m.Source = func(context.Context) ([]byte, error) { return data, nil }
+		if o := runTask(x, sandbox.Task{Module: m}); o.Failure != nil || len(o.Output) != i {
+			t.Errorf("way %d: %q, %v", i, o.Output, o.Failure)
+		}
+		m.Source = func(context.Context) ([]byte, error) { return nil, errors.New("the line is dead") }
+		o := runTask(start(t, Config{}), sandbox.Task{Module: m})
+		if o.Failure == nil || o.Failure.Kind != sandbox.Machine || !strings.Contains(o.Failure.Message, "the line is dead") {
+			t.Errorf("way %d, and no other source: %v", i, o.Failure)
+		}
+	}
+}
+
+// cached gives what is in a cache, and runs an echo in a fresh executor with it.
+// It says what the executor had to say of the cache.
+func runCached(t *testing.T, cache string, m sandbox.Module) (notices []string) {
+	t.Helper()
+	said := make(chan string, 10)
+	x := sandbox.NewExecutor(Config{Cache: cache, Notice: func(what, why string) { said <- what + ": " + why }}.Spawn)
+	for range 2 {
+		if o := runTask(x, sandbox.Task{Module: m, Input: []byte("x")}); string(o.Output) != "x" {
+			t.Errorf("%q, %v", o.Output, o.Failure)
+		}
+	}
+	x.Close()
+	for {
+		select {
+		case text := <-said:
+			notices = append(notices, text)
+		default:
+			return notices
+		}
+	}
+}
+
+func codeIn(t *testing.T, cache string, m sandbox.Module) (path string, data []byte) {
+	t.Helper()
+	files := codeFiles(filepath.Join(cache, string(m.ID)))
+	if len(files) != 1 {
+		t.Fatalf("in the cache: %v", files)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files[0], data
+}
+
+// Whatever becomes of a file in the cache of machine code, programs run, and the
+// next executor finds it whole.
+func TestDamagedCodeHeals(t *testing.T) {
+	cache, m := t.TempDir(), publish(t, wasmtest.Echo())
+	if said := runCached(t, cache, m); len(said) > 0 {
+		t.Error(said)
+	}
+	path, whole := codeIn(t, cache, m)
+	for name, damage := range map[string]func() error{
+		"empty":     func() error { return os.Truncate(path, 0) },
+		"truncated": func() error { return os.Truncate(path, int64(len(whole)/2)) },
+		"cut early": func() error { return os.Truncate(path, 10) },
+		"other bits": func() error {
+			return os.WriteFile(path, bytes.Replace(whole, whole[24:25], []byte{whole[24] ^ 1}, 1), 0o600)
+		},
+		"no hash":    func() error { return os.Remove(path + sumEnding) },
+		"wrong hash": func() error { return os.WriteFile(path+sumEnding, []byte("abc"), 0o600) },
+		"all gone":   func() error { return os.RemoveAll(cache) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			if said := runCached(t, cache, m); len(said) > 0 {
+				t.Error(said)
+			}
+			if again, data := codeIn(t, cache, m); again != path || !bytes.Equal(data, whole) {
+				t.Errorf("%s has %d bytes instead of %d, or others", again, len(data), len(whole))
+			}
+			if hash, err := sum(path); err != nil || verify(filepath.Dir(filepath.Dir(path))) != nil {
+				t.Errorf("%s, %v", hash, err)
+			}
+		})
+	}
+}
+
+// Without a place for machine code programs run all the same, and the owner of
+// the machine hears of it.
+func TestCodeThatCannotBeKept(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := runCached(t, filepath.Join(file, "code"), publish(t, wasmtest.Echo())); len(said) != 1 || !strings.Contains(said[0], "cannot be kept") {
+		t.Error(said)
+	}
+}
+
+// The owner of a machine that has no memory for a program is told; the task is
+// not to blame. A published module says so by a global.
+func TestFailedGrowIsTheMachinesTrouble(t *testing.T) {
+	for name, c := range engines {
+		t.Run(name, func(t *testing.T) {
+			x := start(t, c)
+			for value, want := range map[int]sandbox.Kind{0: sandbox.Trap, 1: sandbox.Machine} {
+				o := runTask(x, sandbox.Task{Module: capped(t, wasmtest.GrowFailed(value))})
+				if o.Failure == nil || o.Failure.Kind != want {
+					t.Errorf("with %d: %v", value, o.Failure)
+				}
+			}
+		})
 	}
 }
 
@@ -199,7 +363,7 @@ func TestPoolCompilesOnceAndSharesTheCache(t *testing.T) {
 			t.Fatalf("%q, %v", o.Output, o.Failure)
 		}
 	}
-	if files, _ := filepath.Glob(filepath.Join(cache, "*", "*")); len(files) == 0 {
+	if files, _ := filepath.Glob(filepath.Join(cache, "*", "*", "*")); len(files) == 0 {
 		t.Error("nothing was cached on disk")
 	}
 	ctx, cancel := context.WithCancel(t.Context())

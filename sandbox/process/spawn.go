@@ -2,14 +2,19 @@ package process
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/fxamacker/cbor/v2"
 
 	"potluck/sandbox"
+	"potluck/sandbox/shelf"
 )
 
 // ExecutorArg is the first argument with which a binary that uses this package
@@ -24,6 +29,8 @@ type Config struct {
 	Cache string
 	// Low gives programs the lowest priority on the machine.
 	Low bool
+	// Notice hears of trouble with the cache, from every executor.
+	Notice shelf.Notice
 	// Interpreter runs programs in wazero's interpreter: slow, to compare with.
 	Interpreter bool
 }
@@ -31,17 +38,25 @@ type Config struct {
 // A child is one executor process.
 type child struct {
 	cmd      *exec.Cmd
-	requests chan<- request
-	outcomes <-chan sandbox.Outcome
-	stop     chan struct{}
+	requests chan request
+	outcomes chan sandbox.Outcome
+	notice   shelf.Notice
+	life     context.Context //nolint:containedctx // what goes on in the background ends with the child
+	end      context.CancelFunc
 	stderr   *limited
-	err      error // why it could not be started
+	ready    atomic.Bool // it has come up
+	err      error       // why it could not be started
+	mu       sync.Mutex
+	modules  map[sandbox.ID]sandbox.Module // that it was asked to run
 }
 
 // Spawn starts an executor process.
 func (c Config) Spawn() sandbox.Child {
-	requests, outcomes := make(chan request, 2*sandbox.Window), make(chan sandbox.Outcome, 2*sandbox.Window)
-	p := &child{requests: requests, outcomes: outcomes, stop: make(chan struct{}), stderr: &limited{limit: 4 << 10, drop: true}}
+	p := &child{
+		requests: make(chan request, 2*sandbox.Window), outcomes: make(chan sandbox.Outcome, 2*sandbox.Window),
+		notice: c.Notice, modules: map[sandbox.ID]sandbox.Module{}, stderr: &limited{limit: 4 << 10, drop: true},
+	}
+	p.life, p.end = context.WithCancel(context.Background())
 	command := c.Command
 	if len(command) == 0 {
 		self, err := os.Executable()
@@ -55,78 +70,132 @@ func (c Config) Spawn() sandbox.Child {
 	dieWithParent(p.cmd)
 	stdin, err := p.cmd.StdinPipe()
 	stdout, err2 := p.cmd.StdoutPipe()
-	if err == nil && err2 == nil {
+	if err = errors.Join(err, err2); err == nil {
 		err = p.cmd.Start()
 	}
 	if err != nil {
 		p.err = err
 		stdin, stdout = nil, nil
 	}
-	go p.send(requests, stdin, setup{Interpreter: c.Interpreter, Cache: c.Cache, Low: c.Low})
-	go p.receive(outcomes, stdout)
+	go p.send(stdin, setup{Interpreter: c.Interpreter, Cache: c.Cache, Low: c.Low})
+	go p.receive(stdout)
 	return p
 }
 
 // send writes requests, many at once when they come fast.
-func (p *child) send(requests <-chan request, stdin io.Writer, s setup) {
+func (p *child) send(stdin io.Writer, s setup) {
 	out := bufio.NewWriterSize(stdin, 64<<10)
 	enc := cbor.NewEncoder(out)
 	r := request{Setup: &s}
 	for {
-		if p.err == nil && enc.Encode(r) == nil && len(requests) == 0 {
+		if p.err == nil && enc.Encode(r) == nil && len(p.requests) == 0 {
 			_ = out.Flush() // a broken pipe shows as the end of the outcomes
 		}
 		select {
-		case r = <-requests:
-		case <-p.stop:
+		case r = <-p.requests:
+		case <-p.life.Done():
 			return
 		}
 	}
 }
 
-func (p *child) receive(outcomes chan<- sandbox.Outcome, stdout io.Reader) {
-	defer close(outcomes)
+func (p *child) receive(stdout io.Reader) {
+	defer close(p.outcomes)
 	if p.err != nil {
 		return
 	}
 	in := cbor.NewDecoder(bufio.NewReaderSize(stdout, 64<<10))
 	for {
-		var o sandbox.Outcome
-		if in.Decode(&o) != nil {
+		var r reply
+		if in.Decode(&r) != nil {
 			return
 		}
-		select {
-		case outcomes <- o:
-		case <-p.stop:
-			return
+		switch {
+		case r.Need != "":
+			go p.supply(r.Need)
+		case r.Notice != nil && p.notice != nil:
+			p.notice(r.Notice.What, r.Notice.Why)
+		case r.Notice != nil: // nobody wants to hear it
+		case r.Ready:
+			p.ready.Store(true)
+		default:
+			select {
+			case p.outcomes <- r.Outcome:
+			case <-p.life.Done():
+				return
+			}
 		}
 	}
 }
 
+// supply sends a module whose file the child could not use.
+func (p *child) supply(id sandbox.ID) {
+	p.mu.Lock()
+	m := p.modules[id]
+	p.mu.Unlock()
+	var s supply
+	if m.Source == nil {
+		s.Error = "there is no other place to get it from"
+	} else if data, err := m.Source(p.life); err != nil {
+		s.Error = err.Error()
+	} else {
+		s.Bytes = data
+	}
+	select {
+	case p.requests <- request{Supply: &s}:
+	case <-p.life.Done():
+	}
+}
+
 // Send queues a request.
-func (p *child) Send(r sandbox.Request) { p.requests <- request{Request: r} }
+func (p *child) Send(r sandbox.Request) {
+	m := r.Load
+	if m == nil {
+		m = &r.Task.Module
+	}
+	if m.Source != nil {
+		p.mu.Lock()
+		p.modules[m.ID] = *m
+		p.mu.Unlock()
+	}
+	p.requests <- request{Request: r}
+}
 
 // Outcomes gives the outcomes.
 func (p *child) Outcomes() <-chan sandbox.Outcome { return p.outcomes }
 
 // Kill ends the process and waits for it, so that nothing of it is left.
 func (p *child) Kill() {
-	close(p.stop)
+	p.end()
+	p.reap()
+}
+
+func (p *child) reap() {
 	if p.err == nil {
 		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
+		_ = p.cmd.Wait() // its state says how it ended
 	}
 }
 
-// LastWords is the end of what the process said before it died.
-func (p *child) LastWords() string {
+// KeepsTime says that an executor measures what programs compute.
+func (p *child) KeepsTime() bool { return true }
+
+// ExitReason says why the process has died, by what it wrote before.
+func (p *child) ExitReason() sandbox.Failure {
+	p.reap()
 	if p.err != nil {
-		return ": it could not be started: " + p.err.Error()
+		return sandbox.Failure{Kind: sandbox.Machine, Message: "an executor could not be started: " + p.err.Error()}
 	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // the end of its stderr
-	if first, _, _ := strings.Cut(p.stderr.String(), "\n"); first != "" {
-		return ": " + first
+	stderr := p.stderr.String()
+	why, _, _ := strings.Cut(stderr, "\n")
+	if why == "" {
+		why = p.cmd.ProcessState.String()
 	}
-	return ""
+	switch {
+	case strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate memory"):
+		return sandbox.Failure{Kind: sandbox.Machine, Message: sandbox.NoMemory}
+	case !p.ready.Load():
+		return sandbox.Failure{Kind: sandbox.Machine, Message: "an executor could not be started: " + why}
+	}
+	return sandbox.Failure{Kind: sandbox.Crash, Message: "the executor died: " + why}
 }

@@ -37,7 +37,7 @@ func Cases() []Case {
 	huge := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MiB, as much as a task may write
 	const pages = MaxMemory >> 16
 	tenth, fifth := 0.1, 0.2 // variables: constants would be added exactly
-	return []Case{
+	return append([]Case{
 		{Name: "echo", Module: Echo(), Input: []byte("hello"), Want: []byte("hello")},
 		{Name: "empty input", Module: Echo()},
 		{Name: "big echo", Module: Echo(), Input: big, Want: big},
@@ -57,6 +57,29 @@ func Cases() []Case {
 		{Name: "random", Module: Random(20), Args: []string{"map"}, Input: []byte("1"), Seeded: 20},
 		{Name: "floats", Module: Floats(), Want: words(math.Float64bits(tenth+fifth), math.Float64bits(math.Sqrt2), math.Float64bits(1.0/3), math.MaxInt64, 0)},
 		{Name: "a file that is not open", Module: BadFile(), Want: []byte{8, 0, 0, 0}}, // EBADF
+	}, leftovers()...)
+}
+
+// leftovers are programs that leave memory dirty, however they end, and
+// others after them that must find it empty: few pages and many.
+func leftovers() []Case {
+	const few, many = 4, 80
+	clean := func(pages int) Case {
+		return Case{Name: fmt.Sprintf("%d clean pages", pages), Module: Clean(pages), Want: make([]byte, 8)}
+	}
+	return []Case{
+		{Name: "dirty pages", Module: Dirty(many)},
+		clean(few), clean(many),
+		{Name: "dirty pages and a trap", Module: Dirty(many, opUnreachable), Fail: "trap"},
+		clean(many),
+		{Name: "dirty pages and an exit", Module: Dirty(many, c(1), opCall, procExit), Fail: "exit"},
+		clean(many),
+		{Name: "dirty pages and a flood", Module: Dirty(many, vec(bufSize), write()), Limit: 1000, Fail: "output"},
+		clean(many),
+		{Name: "few dirty pages", Module: Dirty(few)},
+		clean(many),
+		{Name: "few dirty pages and a trap", Module: Dirty(few, opUnreachable), Fail: "trap"},
+		clean(few),
 	}
 }
 

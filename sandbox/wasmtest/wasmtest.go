@@ -20,6 +20,9 @@ const (
 	opBrIf        = 0x0d
 	opCall        = 0x10
 	opDrop        = 0x1a
+	opGet         = 0x20
+	opSet         = 0x21
+	opTee         = 0x22
 	opLoad        = 0x28
 	opStore       = 0x36
 	opGrow        = 0x40
@@ -98,8 +101,31 @@ func Exit(code int, text string) []byte {
 // Trap executes unreachable.
 func Trap() []byte { return Module(1, opUnreachable) }
 
+// GrowFailed traps, and exports the global by which a published module says
+// whether that is because its memory could not grow.
+func GrowFailed(value int) []byte {
+	const global, export = 6, 7
+	exports := vectors([][]byte{cat(text("memory"), 2, 0), cat(text("_start"), 0, imports), cat(text("potluck_grow_failed"), 3, 0)})
+	var out []byte
+	for at, m := 8, Trap(); at < len(m); {
+		size, n := binary.Uvarint(m[at+1:])
+		end := at + 1 + n + int(size)
+		section := m[at:end]
+		if m[at] == export {
+			section = cat(global, vector(vectors([][]byte{cat(i32, 1, c(value), opEnd)})), export, vector(exports))
+		}
+		out, at = append(out, section...), end
+	}
+	return append([]byte("\x00asm\x01\x00\x00\x00"), out...)
+}
+
 // Spin loops for ever.
 func Spin() []byte { return Module(1, opLoop, empty, opBr, 0, opEnd) }
+
+// Count counts to n, for a while.
+func Count(n int) []byte {
+	return Module(1, opLoop, empty, opGet, 0, c(1), opAdd, opTee, 0, c(n), 0x49, opBrIf, 0, opEnd) // 0x49: i32.lt_u
+}
 
 // Flood writes to stdout for ever.
 func Flood() []byte { return Module(1, vec(bufSize), opLoop, empty, write(), opBr, 0, opEnd) }
@@ -110,6 +136,27 @@ func Hog() []byte {
 	grow := []byte{opConst, 16, opGrow, 0, opConst, 0x7f, 0x46, opBrIf, 1, opBr, 0} // 0x46: i32.eq
 	return Module(1, opBlock, empty, opLoop, empty, grow, opEnd, opEnd,
 		c(buffer), []byte{0x3f, 0}, opStore, 2, 0, vec(4), write())
+}
+
+// Dirty grows its memory by so many pages, sets every bit of all of it, and ends
+// with the given code.
+func Dirty(pages int, end ...any) []byte {
+	store := []byte{opConst64, 0x7f, 0x37, 3, 0} // i64.store of -1
+	return Module(1, c(pages), opGrow, 0, opDrop, sweep(opGet, 0, store), cat(end...))
+}
+
+// Clean grows its memory by so many pages and writes eight bytes: all of its
+// memory, eight bytes at a time, put together by or.
+func Clean(pages int) []byte {
+	or := cat(opGet, 1, opGet, 0, 0x29, 3, 0, 0x84, opSet, 1) // i64.load, i64.or
+	return Module(1, c(pages), opGrow, 0, opDrop, sweep(or),
+		c(buffer), opGet, 1, 0x37, 3, 0, vec(8), write())
+}
+
+// sweep runs code with every eighth address of the memory in the first local.
+func sweep(code ...any) []byte {
+	end := []byte{0x3f, 0, opConst, 16, 0x74, 0x49} // memory.size << 16, i32.lt_u
+	return cat(opLoop, empty, cat(code...), opGet, 0, c(8), opAdd, opTee, 0, end, opBrIf, 0, opEnd)
 }
 
 // Recurse calls itself without end.
@@ -202,12 +249,15 @@ func assemble(pages int, module string, from []function, code []byte) []byte {
 		{3, []byte{1, 0}},
 		{5, cat(1, 0, uleb(pages))},
 		{7, vectors([][]byte{cat(text("memory"), 2, 0), cat(text("_start"), 0, len(from))})},
-		{10, vectors([][]byte{vector(append([]byte{0}, code...))})},
+		{10, vectors([][]byte{vector(cat(locals, code))})},
 	} {
 		out = append(append(out, s.id), vector(s.body)...)
 	}
 	return out
 }
+
+// locals is what every _start has: an i32 and an i64.
+var locals = []byte{2, 1, i32, 1, i64}
 
 func loop(body ...any) []byte {
 	return cat(opBlock, empty, opLoop, empty, cat(body...), opBr, 0, opEnd, opEnd)

@@ -168,7 +168,7 @@ func runAll(c process.Config, m sandbox.Module, args []string, inputs [][]byte) 
 	executors := []*sandbox.Executor{sandbox.NewExecutor(c.Spawn), sandbox.NewExecutor(c.Spawn)}
 	for _, x := range executors {
 		defer x.Close()
-		if err := x.Load(m); err != nil {
+		if err := x.Load(m).Err(); err != nil {
 			return 0, 0, err
 		}
 	}

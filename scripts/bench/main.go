@@ -81,6 +81,7 @@ func run(ctx context.Context, bin, only string, scale float64) error {
 		{"echo", b.echoes},
 		{"latency", b.latency},
 		{"10ms", b.tenMillis},
+		{"stragglers", b.stragglers},
 		{"million", b.million},
 		{"restart", b.restart},
 		{"viewers", b.viewers},

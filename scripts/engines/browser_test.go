@@ -114,11 +114,7 @@ func (b *browser) pages() http.Handler {
 // run hands a task to the page and waits for its outcome.
 func (b *browser) run(t *testing.T, module []byte, task sandbox.Task) outcome {
 	t.Helper()
-	task.Module.ID = sandbox.Hash(module)
-	if task.Output == 0 {
-		task.Output = sandbox.DefaultOutput
-	}
-	tried := &trial{number: len(b.given), module: module, task: task, outcome: make(chan outcome, 1)}
+	tried := &trial{number: len(b.given), module: module, task: complete(task, module), outcome: make(chan outcome, 1)}
 	b.given = append(b.given, tried)
 	late := time.After(patience)
 	select {
@@ -143,7 +139,7 @@ func (b *browser) serveNext(w http.ResponseWriter, r *http.Request) {
 		seed := t.task.Seed()
 		_ = json.NewEncoder(w).Encode(map[string]any{
 			"number": t.number, "args": append([]string{contract.ProgramName}, t.task.Args...), "limit": t.task.Output,
-			"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32),
+			"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32), "profile": t.task.Module.Profile,
 		})
 	case <-r.Context().Done():
 	case <-time.After(20 * time.Second):

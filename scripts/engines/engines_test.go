@@ -4,6 +4,7 @@
 package engines
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -74,27 +75,28 @@ func (o outcome) String() string {
 }
 
 // A volunteer is an engine that starts with its first test and ends with the
-// last.
+// last. Compilers that take their time compute one in so many of the random functions.
 type volunteer struct {
 	name    string
 	start   func(t *testing.T) engine
+	one     int
 	started engine
 }
 
 var volunteers = []*volunteer{
-	{name: "wazero compiler " + runtime.GOARCH, start: native(process.Config{})},
-	{name: "wazero interpreter " + runtime.GOARCH, start: native(process.Config{Interpreter: true})},
-	{name: "wazero compiler arm64", start: emulated(process.Config{})},
-	{name: "wazero interpreter arm64", start: emulated(process.Config{Interpreter: true})},
-	{name: "Chromium", start: chromium()},
-	{name: "Chromium, Liftoff only", start: chromium("--js-flags=--liftoff-only")},
-	{name: "Chromium, TurboFan only", start: chromium("--js-flags=--no-liftoff")},
-	{name: "Firefox, baseline only", start: firefox("javascript.options.wasm_optimizingjit")},
-	{name: "Firefox, optimising only", start: firefox("javascript.options.wasm_baselinejit")},
+	{name: "wazero compiler " + runtime.GOARCH, start: native(process.Config{}), one: 1},
+	{name: "wazero interpreter " + runtime.GOARCH, start: native(process.Config{Interpreter: true}), one: 1},
+	{name: "wazero compiler arm64", start: emulated(process.Config{}), one: 10},
+	{name: "wazero interpreter arm64", start: emulated(process.Config{Interpreter: true}), one: 2},
+	{name: "Chromium", start: chromium(), one: 1},
+	{name: "Chromium, Liftoff only", start: chromium("--js-flags=--liftoff-only"), one: 1},
+	{name: "Chromium, TurboFan only", start: chromium("--js-flags=--no-liftoff"), one: 10},
+	{name: "Firefox, baseline only", start: firefox("javascript.options.wasm_optimizingjit"), one: 2},
+	{name: "Firefox, optimising only", start: firefox("javascript.options.wasm_baselinejit"), one: 5},
 }
 
 // everywhere runs a test on every engine.
-func everywhere(t *testing.T, test func(t *testing.T, e engine)) {
+func everywhere(t *testing.T, test func(t *testing.T, e engine, v *volunteer)) {
 	t.Helper()
 	for _, v := range volunteers {
 		t.Run(v.name, func(t *testing.T) {
@@ -102,7 +104,7 @@ func everywhere(t *testing.T, test func(t *testing.T, e engine)) {
 			if v.started == nil {
 				v.started = v.start(t)
 			}
-			test(t, v.started)
+			test(t, v.started, v)
 		})
 	}
 }
@@ -156,11 +158,21 @@ func folder(t *testing.T) string {
 	return made
 }
 
+// complete fills in what a grid says of a task.
+func complete(task sandbox.Task, module []byte) sandbox.Task {
+	task.Module.ID = sandbox.Hash(module)
+	task.Module.Profile = cmp.Or(task.Module.Profile, sandbox.Profile)
+	task.Output = cmp.Or(task.Output, sandbox.DefaultOutput)
+	task.Time = patience
+	return task
+}
+
 func (w *wazero) close() { w.executor.Close() }
 
 func (w *wazero) run(t *testing.T, module []byte, task sandbox.Task) outcome {
 	t.Helper()
-	task.Module, task.Time = sandbox.Module{ID: sandbox.Hash(module), Path: w.file}, patience
+	task = complete(task, module)
+	task.Module.Path = w.file
 	if err := os.WriteFile(w.file, module, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,12 @@ type public struct {
 
 func servePublic(t *testing.T, change func(*Config)) *public {
 	t.Helper()
-	p := &public{dir: t.TempDir()}
+	return servePublicOn(t, t.TempDir(), change)
+}
+
+func servePublicOn(t *testing.T, dir string, change func(*Config)) *public {
+	t.Helper()
+	p := &public{dir: dir}
 	p.grid = serve(t, p.dir, func(c *Config) {
 		c.BehindProxy = true
 		if change != nil {

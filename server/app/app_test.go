@@ -288,7 +288,7 @@ func (g *grid) worker(name string, credit uint64) *worker {
 
 func (w *worker) hello(name, token string, credit uint64) {
 	w.t.Helper()
-	w.send(wire.FromWorker{Credit: credit, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Token: token, Slots: 1, Profiles: sandbox.Profiles()}})
+	w.send(wire.FromWorker{Credit: credit, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Token: token, Slots: 64, Profiles: sandbox.Profiles}})
 }
 
 func (w *worker) send(m wire.FromWorker) {
@@ -339,7 +339,7 @@ func (w *worker) sentAway() {
 func (g *grid) refusesWorker(name, code string) {
 	g.t.Helper()
 	w := &worker{t: g.t, conn: g.dial()}
-	w.send(wire.FromWorker{Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 1, Profiles: sandbox.Profiles()}})
+	w.send(wire.FromWorker{Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 64, Profiles: sandbox.Profiles}})
 	if m := w.receive(); m.Refused == nil || m.Refused.Code != code {
 		g.t.Errorf("%s is answered with %+v", name, m)
 	}

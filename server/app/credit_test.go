@@ -61,7 +61,7 @@ func TestTeams(t *testing.T) {
 	j := g.echoes("one\ntwo\nthree\n", "")
 	for name, team := range map[string]string{"Ada": " Engines ", "Charles": "Engines", "Grace": ""} {
 		w := &worker{t: t, conn: g.dial()}
-		w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Team: team, Secret: secretOf(name), Slots: 1, Profiles: sandbox.Profiles()}})
+		w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{Protocol: wire.Protocol, Name: name, Team: team, Secret: secretOf(name), Slots: 1, Profiles: sandbox.Profiles}})
 		w.echoIn(time.Millisecond)
 	}
 	g.ended(j.ID)

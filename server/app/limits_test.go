@@ -221,7 +221,7 @@ func TestFloods(t *testing.T) {
 		g.raw("GET /api/v1/jobs/" + j.ID + "/events HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
 	noise := wire.FromWorker{
-		Hello:   &wire.Hello{Protocol: wire.Protocol, Name: "another", Secret: secretOf("another"), Slots: 1, Profiles: sandbox.Profiles()},
+		Hello:   &wire.Hello{Protocol: wire.Protocol, Name: "another", Secret: secretOf("another"), Slots: 1, Profiles: sandbox.Profiles},
 		Returns: slices.Repeat([][]byte{[]byte("never lent")}, 1<<14),
 	}
 	data, err := wire.Encode(noise)

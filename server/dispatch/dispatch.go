@@ -47,25 +47,38 @@ type Offer struct {
 	Weight  float64 `cbor:"5,keyasint"`
 	Mean    int64   `cbor:"6,keyasint"`           // microseconds a task
 	Profile int     `cbor:"7,keyasint,omitempty"` // that a worker must have; 0 stands for the first
+	// More is how many tasks may be lent to some though none waits: spot checks of
+	// newcomers, and what is far back in the queue of another worker.
+	More int `cbor:"8,keyasint,omitempty"`
 }
+
+// Tasks is how many tasks an offer has, for some of those who ask.
+func (o Offer) Tasks() int { return o.Waiting + o.More }
 
 // A Person is a volunteer as jobs know him. What he is called is in the ledger.
 type Person struct {
 	ID      string `cbor:"1,keyasint"`
 	Trusted bool   `cbor:"3,keyasint,omitempty"` // this worker has a runner's token
 	Network uint32 `cbor:"4,keyasint,omitempty"` // where he comes from, if those of one network are one voter
+	Kind    string `cbor:"5,keyasint,omitempty"` // what computes for them: engine and platform, as the worker says, like "wazero linux/arm64" or "browser"
 }
+
+// InBrowser says whether a browser's tab computes for a person. A tab has no clock
+// of its own for the computing that a task has had.
+func (p Person) InBrowser() bool { return strings.HasPrefix(p.Kind, "browser") }
 
 // Take asks for tasks.
 type Take struct {
 	Person Person `cbor:"1,keyasint"`
 	Worker string `cbor:"2,keyasint"` // starts with its gateway's name and a dot
 	N      int    `cbor:"3,keyasint"`
+	Slots  int    `cbor:"4,keyasint,omitempty"` // tasks that the worker computes at a time; 0 if the gateway is of an older release
 }
 
 // Taken are tasks lent.
 type Taken struct {
 	Tasks []Task `cbor:"1,keyasint,omitempty"`
+	Full  bool   `cbor:"2,keyasint,omitempty"` // the worker has as many as it may have until it answers some
 }
 
 // A Task is lent with its input, or with the input's SHA-256 if that is large.

@@ -37,6 +37,8 @@ type activeJob struct {
 	people   roll
 	workers  index
 	effects  []schedule.Effect
+	stepped  schedule.Time // when the scheduler was last told something,
+	due      schedule.Time // and when it is to be told the time; 0 if that is not known
 
 	writing  bool // an append is under way
 	underway batch
@@ -174,18 +176,33 @@ func (f *Foreman) seed(job string) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
+// step gives an event to the scheduler.
 func (a *activeJob) step(e schedule.Event) []schedule.Effect {
-	a.effects = a.job.Step(now(), e, a.effects[:0])
+	at := now()
+	if gap := at - a.stepped; a.stepped > 0 && gap > maxGap {
+		a.log.Warn("this server stood still; the deadlines of what is lent move", "seconds", gap/schedule.Second)
+		a.effects = a.job.Step(at, schedule.Event{Kind: schedule.Gap, Took: gap}, a.effects[:0]) // it has none
+	}
+	a.stepped = at
+	a.effects = a.job.Step(at, e, a.effects[:0])
 	return a.effects
 }
 
-const tickEvery = time.Second
+const (
+	tickEvery = time.Second
+	// maxGap is how long the scheduler may hear nothing, not even a tick, before
+	// that is the fault of this server: what workers sent meanwhile waits to be read.
+	maxGap = 4 * schedule.Second
+	// soonest keeps what is due at once from keeping the loop busy.
+	soonest = time.Millisecond
+)
 
 func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	offers := time.NewTimer(time.Hour)
+	offers, due := time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	defer offers.Stop()
+	defer due.Stop()
 	a.conclude(ctx) // all may be done
 	for {
 		var err error
@@ -202,9 +219,10 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 			err = a.judged(ctx, v)
 		case <-a.caught:
 			a.shun(ctx)
+		case <-due.C:
+			a.tick(ctx)
 		case <-tick.C:
-			a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick}))
-			a.queued = -1 // time alone can make a task worth lending again
+			a.tick(ctx)
 			a.tell()
 		case <-offers.C:
 		case <-a.own.Lost:
@@ -220,7 +238,19 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 		if wait := a.announce(false); wait > 0 {
 			offers.Reset(wait)
 		}
+		if at, ok := a.job.Next(); ok && at != a.due {
+			a.due = at
+			due.Reset(max(soonest, time.Duration(at-now())*time.Microsecond))
+		}
 	}
+}
+
+// tick has the scheduler look at the time, which can make a task worth lending
+// again.
+func (a *activeJob) tick(ctx context.Context) {
+	a.due = 0
+	a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick}))
+	a.queued = -1
 }
 
 // handleAll handles a message and those that came meanwhile: what they bring
@@ -320,7 +350,7 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 			if j.State.Final() {
 				return errOver
 			}
-			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, time.Now(), done
+			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, clock(), done
 			j.Failures, j.Mean = failures, mean
 			return nil
 		})
@@ -434,18 +464,19 @@ const offerPause = 5 * time.Millisecond
 func (a *activeJob) announce(first bool) time.Duration {
 	c := a.job.Counts()
 	if a.job.Over() || a.record.State != ledger.Running || a.full {
-		c.Waiting = 0
+		c.Waiting, c.More = 0, 0
 	}
-	more := c.Waiting > 0 && (a.believed <= c.Waiting/2 || a.hungry && a.queued != c.Queued)
-	if !first && !more && (c.Waiting == 0) == (a.offer.Waiting == 0) {
+	all := c.Waiting + c.More
+	more := all > 0 && (a.believed <= all/2 || a.hungry && a.queued != c.Queued)
+	if !first && !more && (all == 0) == (a.offer.Tasks() == 0) {
 		return 0
 	}
 	if wait := time.Until(a.nextOffer); wait > 0 && !first {
 		return wait
 	}
-	a.hungry, a.queued, a.believed = false, c.Queued, c.Waiting
+	a.hungry, a.queued, a.believed = false, c.Queued, all
 	a.offer.Version++
-	a.offer.Waiting, a.offer.Mean = c.Waiting, a.job.Mean()
+	a.offer.Waiting, a.offer.More, a.offer.Mean = c.Waiting, c.More, a.job.Mean()
 	a.nextOffer = time.Now().Add(offerPause)
 	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectOffers, dispatch.Encode(a.offer)) // a lost one is repeated
 	return 0
@@ -454,7 +485,7 @@ func (a *activeJob) announce(first bool) time.Duration {
 // withdraw tells the gateways that this owner has nothing to offer any more.
 func (a *activeJob) withdraw() {
 	a.offer.Version++
-	a.offer.Waiting = -1
+	a.offer.Waiting, a.offer.More = -1, 0
 	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectOffers, dispatch.Encode(a.offer)) // they find out anyway
 }
 

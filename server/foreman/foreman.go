@@ -231,5 +231,11 @@ func newMetrics(r prometheus.Registerer) metrics {
 	return m
 }
 
-// now is the time as the scheduler counts it.
-func now() schedule.Time { return time.Now().UnixMicro() }
+var started = time.Now()
+
+// clock is the time by the wall's clock as it was when this server started: it
+// does not jump when that clock is set.
+func clock() time.Time { return started.Add(time.Since(started)) }
+
+// now is the same as the scheduler counts it.
+func now() schedule.Time { return clock().UnixMicro() }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -69,6 +68,7 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 		taken.Tasks = a.lend(ctx, t)
 	}
 	if len(taken.Tasks) < t.N {
+		taken.Full = a.job.Room(a.workers.of(t.Worker)) == 0
 		a.hungry = true
 	}
 	a.believed -= len(taken.Tasks)
@@ -79,7 +79,7 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 func (a *activeJob) lend(ctx context.Context, t dispatch.Take) []dispatch.Task {
 	e := schedule.Event{
 		Kind: schedule.Want, Volunteer: a.volunteer(ctx, t.Person), Worker: a.workers.of(t.Worker),
-		N: min(t.N, a.fitting()),
+		N: min(t.N, a.fitting()), Slots: t.Slots,
 	}
 	var tasks []dispatch.Task
 	lost := []schedule.Event(nil)
@@ -170,7 +170,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	}
 	var hash []byte
 	if f := answer.Failure; f != nil {
-		e.Kind, e.Reason = schedule.Failure, reason(f)
+		e.Kind, e.Reason, e.Blame = schedule.Failure, reason(f), blame(f, r.Person)
 		hash = way(f)
 		a.noteFailure(answer.Task, r.Person, f.Message, string(f.Stderr))
 	} else if hash = answer.Hash; hash == nil {
@@ -218,6 +218,24 @@ func way(f *wire.Failure) []byte {
 	return sum[:]
 }
 
+// blame says whose fault a failure may be. The server has loaded the module of
+// each job, so a machine that cannot has trouble of its own.
+func blame(f *wire.Failure, p dispatch.Person) schedule.Blame {
+	switch sandbox.Kind(f.Kind) {
+	case sandbox.Exit, sandbox.Trap, sandbox.Output:
+		return schedule.OfTask
+	case sandbox.Time:
+		if p.InBrowser() {
+			return schedule.Elsewhere
+		}
+		return schedule.OfTask
+	case sandbox.Load:
+		return schedule.OfMachine
+	case sandbox.Crash:
+	}
+	return schedule.Twice
+}
+
 func reason(f *wire.Failure) string {
 	text := f.Message
 	if stderr := strings.TrimSpace(string(f.Stderr)); stderr != "" {
@@ -242,7 +260,7 @@ func (a *activeJob) noteFailure(task uint32, p dispatch.Person, reason, stderr s
 	}
 	a.noted++
 	a.failures = append(a.failures, dispatch.Failing{
-		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: time.Now().UnixMilli(),
+		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: clock().UnixMilli(),
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/nats-io/nats.go"
@@ -74,7 +73,7 @@ type appended struct {
 // accept makes the record of an accepted result.
 func (a *activeJob) accept(e schedule.Effect, answer dispatch.Answer, hash []byte) *accepted {
 	r := assemble.Record{
-		Task: int(e.Task), Accepted: time.Now().UnixMilli(), Bytes: len(answer.Output), Hash: hash,
+		Task: int(e.Task), Accepted: clock().UnixMilli(), Bytes: len(answer.Output), Hash: hash,
 		Tries: e.Tries, Dissents: e.Dissents, Sure: e.Sure, Voters: a.voters(e),
 	}
 	for _, v := range e.Votes {
@@ -232,7 +231,7 @@ func (a *activeJob) finish(ctx context.Context) {
 			if j.State.Final() {
 				return errOver
 			}
-			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", time.Now(), j.Tasks
+			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", clock(), j.Tasks
 			j.Result, j.Records, j.Mean = result, records, mean
 			return nil
 		})
@@ -251,7 +250,7 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 		return err
 	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
-		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), time.Now(), a.assembly.Count()
+		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()
 		return nil
 	})
 	a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()

@@ -39,7 +39,7 @@ func (r *referee) compute(ctx context.Context, t sandbox.Task) sandbox.Outcome {
 	select {
 	case r.turn <- struct{}{}:
 	case <-ctx.Done():
-		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Crash, Message: ctx.Err().Error()}}
+		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Load, Message: ctx.Err().Error()}}
 	}
 	o := r.run(ctx, t)
 	time.AfterFunc(time.Duration(float64(o.Took)*(1/r.share-1)), func() { <-r.turn })
@@ -48,8 +48,9 @@ func (r *referee) compute(ctx context.Context, t sandbox.Task) sandbox.Outcome {
 
 // A verdict is what the referee says of a task: an answer like a volunteer's.
 type verdict struct {
-	answer dispatch.Answer
-	hash   []byte
+	answer  dispatch.Answer
+	hash    []byte
+	trouble bool // it failed by the server's own fault
 }
 
 // judge has the referee compute a task in the background.
@@ -67,7 +68,7 @@ func (a *activeJob) judge(ctx context.Context, task uint32) {
 		}
 		v, err2 := a.verdictOf(ctx, task, o)
 		if err = errors.Join(err, err2); err != nil {
-			v.answer.Failure = &wire.Failure{Kind: string(sandbox.Crash), Message: err.Error()}
+			v.answer.Failure, v.trouble = &wire.Failure{Kind: string(sandbox.Crash), Message: err.Error()}, true
 		}
 		select {
 		case a.verdicts <- v:
@@ -95,8 +96,13 @@ func (a *activeJob) verdictOf(ctx context.Context, task uint32, o sandbox.Outcom
 func (a *activeJob) judged(ctx context.Context, v verdict) error {
 	e := schedule.Event{Kind: schedule.Verdict, Task: v.answer.Task}
 	copy(e.Digest[:], v.hash)
-	if v.answer.Failure != nil {
-		e.Kind, e.Reason = schedule.NoVerdict, reason(v.answer.Failure)
+	if f := v.answer.Failure; f != nil {
+		e.Kind, e.Reason, e.Blame = schedule.NoVerdict, reason(f), blame(f, dispatch.Person{})
+		copy(e.Digest[:], way(f))
+		if v.trouble || e.Blame == schedule.OfMachine {
+			e.Blame = schedule.OfMachine
+			a.log.Error("the server itself could not compute a task; trying again", "task", v.answer.Task, "error", f.Message)
+		}
 	}
 	_, err := a.settle(ctx, e, v.answer, v.hash)
 	return err

@@ -122,7 +122,7 @@ func (g *Gateway) hearOffer(m *nats.Msg) {
 		delete(g.offers, o.Job)
 		g.fair.Forget(o.Job)
 	} else {
-		g.offers[o.Job] = &standing{o, o.Waiting}
+		g.offers[o.Job] = &standing{o, o.Tasks()}
 	}
 	g.wake()
 }
@@ -149,7 +149,7 @@ func (g *Gateway) pick(profiles []int, asked map[string]asking, n int) (o dispat
 	defer g.mu.Unlock()
 	claims := make([]schedule.Claim, 0, len(g.offers))
 	for job, s := range g.offers {
-		if s.left > 0 && slices.Contains(profiles, max(1, s.Profile)) && asked[job] != (asking{s.Epoch, s.Version}) {
+		if s.left > 0 && slices.Contains(profiles, max(1, s.Profile)) && !asked[job].of(s.Offer) {
 			claims = append(claims, schedule.Claim{Job: job, Weight: s.Weight})
 		}
 	}
@@ -164,13 +164,19 @@ func (g *Gateway) pick(profiles []int, asked map[string]asking, n int) (o dispat
 }
 
 // untake says that n tasks of an offer were not to be had by the one who asked:
-// others may be luckier.
+// others may be luckier, and they cost the job nothing.
 func (g *Gateway) untake(o dispatch.Offer, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if s := g.offers[o.Job]; s != nil && s.Epoch == o.Epoch && s.Version == o.Version {
-		s.left += n
-		g.wake()
+	s := g.offers[o.Job]
+	if s == nil {
+		return
+	}
+	g.fair.Charge(schedule.Claim{Job: o.Job, Weight: o.Weight}, -float64(n)*float64(max(1, o.Mean)))
+	if s.Epoch == o.Epoch && s.Version == o.Version {
+		if s.left += n; s.left > 0 && s.left <= n { // it was taken for empty
+			g.wake()
+		}
 	}
 }
 

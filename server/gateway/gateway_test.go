@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,4 +94,20 @@ func FuzzLease(f *testing.F) {
 			t.Errorf("%x of %q is not what was signed", data, volunteer)
 		}
 	})
+}
+
+// What a worker says of its engine and platform tells kinds of machines apart,
+// and is harmless wherever it is shown.
+func TestKind(t *testing.T) {
+	for want, h := range map[string]wire.Hello{
+		"wazero linux/arm64":    {Engine: "wazero", Platform: "linux/arm64"},
+		"browser":               {Engine: "browser"},
+		"":                      {},
+		"b":                     {Engine: "<b>\x1b\n\u202e", Platform: "Ä \xff"},
+		strings.Repeat("a", 32): {Engine: strings.Repeat("a", 1000)},
+	} {
+		if got := kindOf(h); got != want {
+			t.Errorf("%+v is of kind %q, want %q", h, got, want)
+		}
+	}
 }

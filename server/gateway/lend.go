@@ -19,8 +19,13 @@ const (
 )
 
 // An asking is an offer that was asked in vain: only another one is worth
-// asking.
-type asking struct{ epoch, version uint64 }
+// asking, or the same one when the worker has answered some of what filled it.
+type asking struct {
+	epoch, version uint64
+	full           bool
+}
+
+func (a asking) of(o dispatch.Offer) bool { return a.epoch == o.Epoch && a.version == o.Version }
 
 // lendAll gets the worker tasks as long as it has credit.
 func (s *session) lendAll(ctx context.Context) error {
@@ -31,6 +36,7 @@ func (s *session) lendAll(ctx context.Context) error {
 		if err := s.backlog.room(ctx); err != nil {
 			return err
 		}
+		s.askAnew(asked)
 		room := int(s.credit.Load() - s.sent.Load())
 		if room <= 0 {
 			select {
@@ -45,12 +51,14 @@ func (s *session) lendAll(ctx context.Context) error {
 		wanted := min(room, maxTake)
 		offer, ok, changed := s.gateway.pick(s.profiles, asked, wanted)
 		if !ok {
-			if !idle {
+			if !idle && !anyFull(asked) {
 				s.send(wire.ToWorker{Idle: &wire.Idle{Reason: s.gateway.why(s.person.ID, s.profiles)}})
 				idle = true
 			}
 			select {
 			case <-changed:
+				continue
+			case <-s.more:
 				continue
 			case <-again:
 				again = nil
@@ -62,7 +70,7 @@ func (s *session) lendAll(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		n, err := s.take(ctx, offer, wanted)
+		n, full, err := s.take(ctx, offer, wanted)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -70,13 +78,53 @@ func (s *session) lendAll(ctx context.Context) error {
 			s.gateway.Log.Debug("could not get tasks", "job", offer.Job, "error", err)
 			again = time.After(askAgain)
 		}
-		if n == 0 {
-			s.gateway.untake(offer, wanted)
-			asked[offer.Job] = asking{offer.Epoch, offer.Version}
-		} else {
-			idle = false
+		if n < wanted {
+			s.gateway.untake(offer, wanted-n)
+		}
+		if n == 0 || full {
+			asked[offer.Job] = asking{offer.Epoch, offer.Version, full}
+		}
+		idle = idle && n == 0
+	}
+}
+
+// askAnew forgets that a job had no more for a full worker, when the worker has
+// answered or given back some of that job's leases.
+func (s *session) askAnew(asked map[string]asking) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for job := range s.answered {
+		if asked[job].full {
+			delete(asked, job)
+		}
+		delete(s.answered, job)
+	}
+}
+
+// hasRoom says that the worker holds fewer leases of a job than before.
+func (s *session) hasRoom(job string) {
+	s.mu.Lock()
+	s.answered[job] = true
+	s.mu.Unlock()
+	s.poke()
+}
+
+// poke has lendAll look again.
+func (s *session) poke() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// anyFull says whether the worker has work that keeps it from getting more.
+func anyFull(asked map[string]asking) bool {
+	for _, a := range asked {
+		if a.full {
+			return true
 		}
 	}
+	return false
 }
 
 // untilEnd lends nothing more; the connection is going to end.
@@ -85,26 +133,27 @@ func (s *session) untilEnd(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// take gets up to n tasks of a job and lends them to the worker.
-func (s *session) take(ctx context.Context, o dispatch.Offer, n int) (int, error) {
+// take gets up to n tasks of a job and lends them to the worker. full says that
+// the worker has as many as it may have until it answers some.
+func (s *session) take(ctx context.Context, o dispatch.Offer, n int) (got int, full bool, err error) {
 	j, err := s.gateway.Ledger.Job(o.Job)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	program, err := s.gateway.Library.Program(ctx, j.Module)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	s.mu.Lock()
 	s.jobs[o.Job] = true
 	s.mu.Unlock()
-	taken, err := s.gateway.foremen.Take(ctx, o, dispatch.Take{Person: s.person, Worker: s.id, N: n})
+	taken, err := s.gateway.foremen.Take(ctx, o, dispatch.Take{Person: s.person, Worker: s.id, N: n, Slots: int(s.slots.Load())})
 	if err != nil || len(taken.Tasks) == 0 {
-		return 0, err
+		return 0, taken.Full, err
 	}
 	module, err := hex.DecodeString(string(j.Module))
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	b := wire.Batch{
 		Job: j.ID, Title: j.Title, Module: module, Args: program.MapArgs(j.Args),
@@ -117,7 +166,7 @@ func (s *session) take(ctx context.Context, o dispatch.Offer, n int) (int, error
 	}
 	s.sent.Add(uint64(len(b.Leases)))
 	s.send(wire.ToWorker{Batches: []wire.Batch{b}})
-	return len(b.Leases), nil
+	return len(b.Leases), taken.Full, nil
 }
 
 // takeReturns gives leases back that the worker will not compute.
@@ -132,6 +181,7 @@ func (s *session) takeReturns(leases [][]byte) {
 		if o, ok, _ := s.gateway.offer(job); ok {
 			_ = s.gateway.foremen.Return(o, dispatch.Return{Person: s.person, Worker: s.id, Tasks: tasks}) // else the deadline does it
 		}
+		s.hasRoom(job)
 	}
 }
 
@@ -193,6 +243,7 @@ func (s *session) report(ctx context.Context, job string, leases [][]byte, answe
 					acks[i].Status, acks[i].Reason = v.Status, v.Reason
 				}
 				s.send(wire.ToWorker{Acks: acks})
+				s.hasRoom(job)
 				return
 			}
 		}

@@ -49,12 +49,13 @@ type session struct {
 	out     outbox
 	backlog backlog
 	credit  atomic.Uint64 // leases that the worker is ready to have got in all
-	more    chan struct{} // the credit grew
+	more    chan struct{} // the credit grew, or the worker has fewer leases
 	caught  chan string   // the volunteer is in quarantine, and why
 	sent    atomic.Uint64
 
-	mu   sync.Mutex
-	jobs map[string]bool // those that it has, or had, leases of
+	mu       sync.Mutex
+	jobs     map[string]bool // those that it has, or had, leases of,
+	answered map[string]bool // and those of which it has fewer since lendAll looked
 }
 
 var sessions atomic.Uint64
@@ -73,7 +74,7 @@ func (g *Gateway) serveSocket(c echo.Context) error {
 	}
 	defer conn.CloseNow() //nolint:errcheck // whatever is left of it
 	s := &session{
-		gateway: g, conn: conn, network: g.network(c.RealIP()), since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{},
+		gateway: g, conn: conn, network: g.network(c.RealIP()), since: time.Now(), more: make(chan struct{}, 1), caught: make(chan string, 1), jobs: map[string]bool{}, answered: map[string]bool{},
 		id: fmt.Sprintf("%s.%d", g.name, sessions.Add(1)), out: newOutbox(),
 	}
 	ctx, cancel := context.WithCancel(c.Request().Context())
@@ -107,7 +108,7 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case s.gateway.Closed && !trusted:
 		return &wire.Refused{Code: wire.CodeToken, Reason: "only workers with a runner's token may compute here, and this one has none"}
 	}
-	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.network}
+	s.person = dispatch.Person{ID: wire.VolunteerID(h.Secret), Trusted: trusted, Network: s.network, Kind: kindOf(h)}
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
@@ -125,6 +126,25 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	s.conn.SetReadLimit(wire.MaxMessage)
 	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})
 	return nil
+}
+
+// maxKind is how many characters of an engine or a platform tell kinds of workers
+// apart.
+const maxKind = 32
+
+// kindOf says what a worker computes with, in letters that strangers cannot do
+// anything with.
+func kindOf(h wire.Hello) string {
+	plain := func(text string) string {
+		text = strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-", r) {
+				return r
+			}
+			return -1
+		}, text)
+		return text[:min(len(text), maxKind)]
+	}
+	return strings.TrimSpace(plain(h.Engine) + " " + plain(h.Platform))
 }
 
 // nameFits says whether a name is one that all may see.
@@ -221,10 +241,7 @@ func (s *session) readAll(ctx context.Context) error {
 		}
 		if m.Credit > s.credit.Load() {
 			s.credit.Store(m.Credit)
-			select {
-			case s.more <- struct{}{}:
-			default:
-			}
+			s.poke()
 		}
 		if m.Slots > 0 {
 			s.slots.Store(int32(min(m.Slots, maxSlots)))

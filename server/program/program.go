@@ -42,13 +42,14 @@ type Program struct {
 
 // Describe asks a module for its manifest. A module that answers nothing
 // useful is a plain program; one that does answer, but breaks the contract, is
-// an error. A module that cannot be compiled is an error too.
+// an error. So is one that could not be asked: a *sandbox.Failure whose kind says
+// whether it does not compile, or this machine is at fault.
 func Describe(ctx context.Context, run Runner, m sandbox.Module) (*contract.Manifest, error) {
 	o := run.Run(ctx, sandbox.Task{
 		Module: m, Args: []string{string(contract.Describe)}, Time: describeTime, Output: maxAnswer,
 	})
-	if o.Failure != nil && o.Failure.Kind == sandbox.Load {
-		return nil, o.Failure
+	if f := o.Failure; f != nil && (f.Kind == sandbox.Load || f.Kind == sandbox.Machine || f.Kind == sandbox.Crash) {
+		return nil, f
 	}
 	var probe struct {
 		Contract *int `json:"contract"`

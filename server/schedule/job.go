@@ -15,10 +15,6 @@ const (
 	graceTime = 30 * Second
 	// slack is how many times the expected computing a lease may take.
 	slack = 10
-	// A copy is lent again near the end when it takes this long and this many
-	// times the mean.
-	stragglerTime  = Second
-	stragglerSlack = 3
 	// scanLimit bounds how far one event looks along the queue and the leases.
 	scanLimit = 128
 )
@@ -48,8 +44,12 @@ type Job struct {
 	accepted int
 	opens    slab[openTask]
 	shares   slab[share]
+	leases   slab[lease]
 	queue    queue
 	served   Time // when the queue last had what somebody could be lent, or was empty
+	relaxed  bool // that was long ago: those who failed at a task may have it again
+	avoided  bool // somebody was not lent what others are to have first
+	present  int  // volunteers who have workers here
 
 	kepts   slab[kept]
 	vouches slab[vouch]
@@ -64,11 +64,13 @@ type Job struct {
 	turnedAway  Time     // and a newcomer for whom there was nothing
 	tried       int      // leases to newcomers that only try them
 
-	oldest, newest uint32   // the list of shares that are lent, by age
-	people         []person // by volunteer
-	held           []int32  // by worker: how many leases it holds
-	mean           Time     // of computing a task, exponentially weighted; 0 before the first
-	paused, over   bool
+	ages         [levels]ages // leases that are being computed, by level
+	people       []person     // by volunteer
+	workers      []connection // by worker
+	laden        []Worker     // those whose leases do not all fit into their slots
+	waiting      int          // leases that wait in their workers' queues
+	mean         Time         // of computing a task, exponentially weighted; 0 before the first
+	paused, over bool
 }
 
 // A person is a volunteer as the job knows him.
@@ -76,9 +78,10 @@ type person struct {
 	Reputation
 	trusted bool
 	network uint32
-	cursor  cursor // how far along the queue he was
+	turn    uint32 // grows whenever they may have what they had to pass over in the queue
 	first   uint32 // vouch
 	held    int32  // leases
+	here    int32  // workers that asked and are not gone
 	drawn   int    // answers of his that were chosen to be compared
 	round   int    // of audits in which
 	pledged int    // so many of his answers are looked at
@@ -102,19 +105,22 @@ const (
 	unasked uint8 = iota
 	wanted
 	asked
-	inVain // he failed at it: the volunteers have to decide
+	inVain // it failed too: the volunteers have to decide
 )
 
 // A share is what one volunteer has to do with one open task.
 type share struct {
-	task, next   uint32
-	volunteer    Volunteer
-	worker       Worker
-	older, newer uint32 // in the list of lent shares
-	state        uint8
-	span         uint32 // milliseconds: while it is lent to its deadline, then what it took
-	lent         Time
-	digest       Digest
+	task, next uint32
+	volunteer  Volunteer
+	worker     Worker
+	lease      uint32 // while it is lent
+	span       uint32 // milliseconds that it took
+	lent       Time
+	digest     Digest
+	state      uint8
+	failures   uint8 // how often they failed at it, by the task's fault as far as they can tell
+	doubts     uint8 // other faults of which they failed at it, a bit each
+	returned   bool  // they gave it back
 }
 
 // The states of a share.
@@ -131,11 +137,15 @@ func New(c Config) *Job {
 		c.Policy.Quorum = 1
 	}
 	chances := rand.New(rand.NewChaCha8(c.Seed)) //nolint:gosec // nobody can guess what ChaCha8 draws from a secret seed
-	return &Job{
+	j := &Job{
 		config: c, states: make([]uint8, c.Tasks), slots: make([]uint32, c.Tasks),
 		rand: chances, doubt: newDoubt(c), established: c.Established,
-		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2, oldest: none, newest: none,
+		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2,
 	}
+	for level := range j.ages {
+		j.ages[level] = ages{none, none, none}
+	}
+	return j
 }
 
 // weighs says whether the job weighs what volunteers say. If not, everybody is
@@ -145,25 +155,25 @@ func (j *Job) weighs() bool { return j.config.Policy.Trust != Trusted }
 // Counts is how many tasks are in which state.
 type Counts struct {
 	Total, Accepted, Open, Lent, Waiting int
+	More                                 int // what some may be lent though nothing waits: spot checks, and what waits in others' queues
 	Queued                               int // how often a task has come to wait for another copy
 }
 
-// Counts counts. Open tasks are lent or voted on; waiting ones can be lent now.
+// Counts counts. Open tasks are lent or voted on; waiting ones can be lent now,
+// replicas of stragglers included.
 func (j *Job) Counts() Counts {
-	open := j.opens.used - j.asked
-	untouched := j.config.Tasks - j.accepted - open
-	return Counts{
-		Total: j.config.Tasks, Accepted: j.accepted, Open: open,
-		Lent: j.lentCount(), Waiting: untouched + j.queue.live, Queued: j.queue.pushed,
+	c := Counts{
+		Total: j.config.Tasks, Accepted: j.accepted, Open: j.opens.used - j.asked,
+		Lent: j.leases.used, Waiting: j.untouched() + j.queue.live, Queued: j.queue.pushed,
 	}
+	if c.Waiting == 0 && !j.over {
+		c.More = j.spotChecks() + j.takeable()
+	}
+	return c
 }
 
-func (j *Job) lentCount() (n int) {
-	for _, h := range j.held {
-		n += int(h)
-	}
-	return n
-}
+// untouched is how many tasks nobody was lent yet.
+func (j *Job) untouched() int { return j.config.Tasks - j.accepted - (j.opens.used - j.asked) }
 
 // Mean is the mean time that a task takes, 0 before the first result.
 func (j *Job) Mean() Time { return j.mean }
@@ -234,8 +244,8 @@ func (j *Job) dropShare(o *openTask, i uint32) {
 	j.shares.give(i)
 }
 
-// tally counts the shares of an open task: copies out, the votes of the
-// largest party, both of those whose word counts, and all shares.
+// tally counts the shares of an open task: replicas out that are not late, the
+// votes of the largest party, both of those whose word counts, and all shares.
 func (j *Job) tally(o *openTask) (out, agree, all int) {
 	if o.accepted != none {
 		agree = j.firm(o.accepted)
@@ -246,7 +256,9 @@ func (j *Job) tally(o *openTask) (out, agree, all int) {
 		switch {
 		case !j.counts(s.volunteer):
 		case s.state == lent:
-			out++
+			if !j.leases.at(s.lease).late {
+				out++
+			}
 		case s.state == voted && o.accepted == none:
 			agree = max(agree, j.party(o, voted, s.digest))
 		}
@@ -288,7 +300,7 @@ func (j *Job) requeue(o *openTask) {
 		return
 	}
 	if j.queue.live == 0 {
-		j.served = j.now
+		j.served, j.relaxed = j.now, false
 	}
 	if j.queue.sparse() {
 		j.queue.squeeze(func(task uint32, place uint64) { j.opens.at(j.slots[task]).place = place })
@@ -335,9 +347,9 @@ func (j *Job) conclude() {
 // end revokes whatever is lent and ends the job.
 func (j *Job) end() {
 	j.over = true
-	for j.oldest != none {
-		s := j.shares.at(j.oldest)
-		j.emit(Effect{Kind: Revoke, Task: s.task, Volunteer: s.volunteer, Worker: s.worker})
-		j.lapse(j.oldest)
+	for w := range j.workers {
+		j.takeAll(Worker(w), func(s *share) {
+			j.emit(Effect{Kind: Revoke, Task: s.task, Volunteer: s.volunteer, Worker: s.worker})
+		})
 	}
 }

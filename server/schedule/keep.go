@@ -107,12 +107,12 @@ func (j *Job) stopAudit(o *openTask) {
 }
 
 // opinion takes another answer to a task that is accepted.
-func (j *Job) opinion(o *openTask, e Event) {
+func (j *Job) opinion(o *openTask, e *Event) {
 	k := j.kepts.at(o.accepted)
 	if e.Digest != k.digest {
 		j.pending(e)
 		if k.sure {
-			j.judge(o, Event{Kind: Verdict, Task: o.task, Digest: k.digest})
+			j.judge(o, &Event{Kind: Verdict, Task: o.task, Digest: k.digest})
 		} else {
 			j.callFor(o)
 		}
@@ -218,7 +218,7 @@ func (j *Job) auditTask(task uint32) {
 
 // restore takes a result as accepted that was so before, if one of those who
 // gave it may still be believed. What is said later of a task counts.
-func (j *Job) restore(e Event) {
+func (j *Job) restore(e *Event) {
 	if !j.weighs() {
 		if j.states[e.Task] == fresh {
 			j.states[e.Task] = done

@@ -1,5 +1,7 @@
 package schedule
 
+import "math"
+
 const (
 	// Under Adaptive tasks are lent in an order within blocks of this size that
 	// volunteers cannot guess: else they could tell a task that others have had
@@ -17,10 +19,15 @@ const (
 )
 
 // want lends up to N tasks, as many as the volunteer may have.
-func (j *Job) want(e Event) {
+func (j *Job) want(e *Event) {
+	c := j.connection(e.Worker)
+	j.arrive(c, e.Volunteer)
+	j.resize(c, e.Slots)
 	if j.paused || j.over {
 		return
 	}
+	j.findLate()
+	e.N = min(e.N, j.Room(e.Worker))
 	p := j.person(e.Volunteer)
 	if j.weighs() && !p.trusted {
 		if most, _ := p.Limit(j.now); most >= 0 {
@@ -52,19 +59,19 @@ func (j *Job) want(e Event) {
 }
 
 // lendAny lends first what has waited longest, then fresh tasks, and when there
-// is neither, copies of stragglers.
-func (j *Job) lendAny(e Event) {
+// is neither, what waits in the queues of others.
+func (j *Job) lendAny(e *Event) {
 	n := j.lendWaiting(e, e.N)
 	n = j.lendFresh(e, n)
-	if n == e.N { // nothing else to do
-		j.lendStragglers(e, n)
+	if n == e.N && j.waiting > 0 {
+		j.takeBack(e, n)
 	}
 }
 
 // lendDisputed lends a trusted runner what waits for the referee.
-func (j *Job) lendDisputed(e Event) (left int) {
+func (j *Job) lendDisputed(e *Event) (left int) {
 	for left = e.N; left > 0; left-- {
-		o := j.disputed(func(o *openTask) bool { return j.may(o, e.Volunteer) && !j.refereed(o) })
+		o := j.disputed(func(o *openTask) bool { return j.may(o, e) && !j.refereed(o) })
 		if o == nil {
 			break
 		}
@@ -74,7 +81,7 @@ func (j *Job) lendDisputed(e Event) (left int) {
 }
 
 // lendQuizzes puts a volunteer to the test now and then, among fresh tasks.
-func (j *Job) lendQuizzes(e Event) (left int) {
+func (j *Job) lendQuizzes(e *Event) (left int) {
 	left = e.N
 	for range min(e.N, j.config.Tasks-j.next) {
 		if j.rand.IntN(quizEvery) == 0 && j.lendQuiz(e) {
@@ -85,7 +92,7 @@ func (j *Job) lendQuizzes(e Event) (left int) {
 }
 
 // lendQuiz lends a task that is accepted, one of those that were lent lately.
-func (j *Job) lendQuiz(e Event) bool {
+func (j *Job) lendQuiz(e *Event) bool {
 	to := min((j.next+blockSize-1)/blockSize*blockSize, j.config.Tasks)
 	from := max(0, to-2*blockSize)
 	for range quizTries {
@@ -96,7 +103,7 @@ func (j *Job) lendQuiz(e Event) bool {
 		if i := j.kept(task); i == none || j.stoodBy(i, e.Volunteer) {
 			continue
 		}
-		if o := j.touch(task); o.referee == unasked && j.may(o, e.Volunteer) {
+		if o := j.touch(task); o.referee == unasked && j.may(o, e) {
 			j.lend(o, e)
 			return true
 		}
@@ -107,12 +114,12 @@ func (j *Job) lendQuiz(e Event) bool {
 // lendNewcomer tries a newcomer with tasks that an established volunteer has
 // done. Where there is none about, he gets tasks of his own for the referee to
 // confirm.
-func (j *Job) lendNewcomer(e Event) {
+func (j *Job) lendNewcomer(e *Event) {
 	if j.accepted == j.config.Tasks {
 		return
 	}
 	n := e.N
-	for ; n > 0 && float64(j.tried) < Probation+j.doubt.welcome()*float64(j.accepted) && j.lendQuiz(e); n-- {
+	for ; n > 0 && j.spotChecks() > 0 && j.lendQuiz(e); n-- {
 		j.tried++
 	}
 	if n == e.N && !j.attended() {
@@ -125,34 +132,42 @@ func (j *Job) lendNewcomer(e Event) {
 	}
 }
 
-// lendWaiting lends tasks of the queue that the volunteer may have. His cursor
-// remembers how far he has looked: what he passed over he may never have,
+// spotChecks is how many newcomers can be tried with a task now.
+func (j *Job) spotChecks() int {
+	if !j.weighs() || j.accepted == 0 || j.accepted == j.config.Tasks {
+		return 0
+	}
+	return max(0, int(math.Ceil(Probation+j.doubt.welcome()*float64(j.accepted)-float64(j.tried))))
+}
+
+// lendWaiting lends tasks of the queue that the volunteer may have. The worker's
+// cursor remembers how far it has looked: what it passed over it may never have,
 // unless the task comes into the queue again, at its end.
-func (j *Job) lendWaiting(e Event, n int) int {
-	c := &j.person(e.Volunteer).cursor
-	at := j.queue.resume(*c)
+func (j *Job) lendWaiting(e *Event, n int) int {
+	turn := j.person(e.Volunteer).turn
+	at := j.queue.resume(j.workers[e.Worker].cursor, turn)
 	for looked := 0; n > 0 && looked < scanLimit; looked++ {
 		task, ok := j.queue.peek(at)
 		if !ok {
 			break
 		}
 		if task != none && j.lendQueued(e, task) {
-			j.served = j.now
+			j.served, j.relaxed = j.now, false
 			n--
 			looked = 0
 		}
 		at++
 	}
-	*c = j.queue.mark(at)
+	j.workers[e.Worker].cursor = j.queue.mark(at, turn)
 	return n
 }
 
 // lendQueued lends a task of the queue, if copies of it are missing and the
 // volunteer may have it, and takes it off the queue when no more are missing.
-func (j *Job) lendQueued(e Event, task uint32) bool {
+func (j *Job) lendQueued(e *Event, task uint32) bool {
 	o := j.opens.at(j.slots[task])
 	missing := j.missing(o)
-	can := missing > 0 && j.may(o, e.Volunteer) && (j.counts(e.Volunteer) || j.stage(o) == lapsed)
+	can := missing > 0 && j.may(o, e) && (j.counts(e.Volunteer) || j.progress(o) == lapsed)
 	if can {
 		j.lend(o, e)
 		missing = j.missing(o)
@@ -166,26 +181,57 @@ func (j *Job) lendQueued(e Event, task uint32) bool {
 	return can
 }
 
-// may says whether a volunteer may be lent an open task: nobody votes twice, nor
-// do two of one network.
-func (j *Job) may(o *openTask, v Volunteer) bool {
+// may says whether a worker may be lent an open task. What another worker of the
+// same volunteer has had for too long it may have.
+func (j *Job) may(o *openTask, e *Event) bool {
+	i, s := j.share(o, e.Volunteer)
+	if s == nil || s.state != lent || s.worker == e.Worker || !j.leases.at(s.lease).late {
+		i = none
+	}
+	return j.mayBeside(o, e.Volunteer, i)
+}
+
+// mayBeside says whether a volunteer may be lent an open task in place of one of
+// its shares: nobody votes twice, nor do two of one network.
+func (j *Job) mayBeside(o *openTask, v Volunteer, instead uint32) bool {
 	if o.accepted != none && j.stoodBy(o.accepted, v) {
 		return false
 	}
 	network := j.person(v).network
+	tried := 0 // volunteers who have it, or have done what they could
+	var own *share
 	for i := o.first; i != none; i = j.shares.at(i).next {
 		s := j.shares.at(i)
+		if s.state != lapsed || s.returned {
+			tried++
+		}
 		switch {
-		case s.volunteer == v && s.state != lapsed && (s.state != failed || j.weighs()):
-			return false
-		case s.volunteer != v && s.state != lapsed && network != 0 && j.person(s.volunteer).network == network:
+		case i == instead:
+		case s.volunteer == v:
+			own = s
+		case s.state != lapsed && network != 0 && j.person(s.volunteer).network == network:
 			return false
 		}
+	}
+	return own == nil || j.mayAgain(own, tried)
+}
+
+// mayAgain says whether a volunteer who has a share in a task may be lent it once
+// more. What they failed at or gave back is first for others who are here.
+func (j *Job) mayAgain(s *share, tried int) bool {
+	switch {
+	case s.state == lent || s.state == voted || s.state == failed && j.weighs():
+		return false
+	case s.state == failed && s.failures == 0 && j.config.Referees > 0:
+		return false // if nobody else is here, the referee finds out whose fault it was
+	case (s.state == failed || s.returned) && tried < j.present && !j.relaxed:
+		j.avoided = true
+		return false
 	}
 	return true
 }
 
-func (j *Job) lendFresh(e Event, n int) int {
+func (j *Job) lendFresh(e *Event, n int) int {
 	for ; n > 0; n-- {
 		task, ok := j.nextFresh()
 		if !ok {
@@ -223,48 +269,21 @@ func (j *Job) shuffle() {
 	}
 }
 
-// lendStragglers lends second copies of what has been out for long.
-func (j *Job) lendStragglers(e Event, n int) {
-	patience := max(stragglerTime, stragglerSlack*j.mean)
-	i := j.oldest
-	for looked := 0; n > 0 && i != none && looked < scanLimit; looked++ {
-		s := j.shares.at(i)
-		if j.now-s.lent < patience {
-			return
-		}
-		o := j.opens.at(j.slots[s.task])
-		i = s.newer
-		if out, agree, _ := j.tally(o); out > 0 && out+agree <= int(o.quorum) && j.may(o, e.Volunteer) {
-			j.lend(o, e)
-			n--
-		}
-	}
-}
-
 // lend lends a task to a worker.
-func (j *Job) lend(o *openTask, e Event) {
+func (j *Job) lend(o *openTask, e *Event) {
+	level := j.level(o)
 	i, s := j.share(o, e.Volunteer)
-	if s == nil {
+	switch {
+	case s == nil:
 		i, s = j.addShare(o, e.Volunteer, e.Worker)
+	case s.state == lent:
+		j.unlend(i)
 	}
 	j.setQuorum(o, e.Volunteer)
-	j.grow(e.Worker)
-	j.held[e.Worker]++
+	s.state, s.returned, s.worker, s.lent = lent, false, e.Worker, j.now
+	s.lease = j.hold(e.Worker, lease{share: i, level: level})
 	j.person(e.Volunteer).held++
-	expected := j.mean
-	if expected == 0 {
-		expected = j.config.TimeLimit / slack
-	}
-	allowance := min(slack*expected, j.config.TimeLimit)*Time(j.held[e.Worker]) + graceTime
-	s.state, s.worker, s.lent, s.span = lent, e.Worker, j.now, millis(allowance)
-	s.older, s.newer = j.newest, none
-	if j.newest != none {
-		j.shares.at(j.newest).newer = i
-	} else {
-		j.oldest = i
-	}
-	j.newest = i
-	j.emit(Effect{Kind: Lend, Task: o.task, Volunteer: e.Volunteer, Worker: e.Worker, Deadline: s.deadline()})
+	j.emit(Effect{Kind: Lend, Task: o.task, Volunteer: e.Volunteer, Worker: e.Worker, Deadline: j.leases.at(s.lease).deadline})
 }
 
 // setQuorum decides how many must agree on a task, when the first volunteer has
@@ -287,76 +306,4 @@ func (j *Job) setQuorum(o *openTask, v Volunteer) {
 	}
 }
 
-func (s *share) deadline() Time { return s.lent + Time(s.span)*1000 }
-
 func millis(t Time) uint32 { return uint32(max(0, min(t/1000, 1<<32-1))) }
-
-// unlend takes a share off the list of those that are lent.
-func (j *Job) unlend(i uint32) {
-	s := j.shares.at(i)
-	j.held[s.worker]--
-	j.person(s.volunteer).held--
-	if s.older != none {
-		j.shares.at(s.older).newer = s.newer
-	} else {
-		j.oldest = s.newer
-	}
-	if s.newer != none {
-		j.shares.at(s.newer).older = s.older
-	} else {
-		j.newest = s.older
-	}
-}
-
-// lapse ends a lease without a result; its task waits again, at the end of the
-// queue, where the cursor of the one who had it comes by once more.
-func (j *Job) lapse(i uint32) {
-	s := j.shares.at(i)
-	j.unlend(i)
-	s.state = lapsed
-	o := j.opens.at(j.slots[s.task])
-	if o.accepted != none {
-		j.dropShare(o, i)
-		j.rest(o)
-		return
-	}
-	j.unqueue(o)
-	j.requeue(o)
-}
-
-// expire lapses leases whose time is over. The list is by age and deadlines
-// nearly are: a lease may lapse a little late, never early.
-func (j *Job) expire() {
-	for j.oldest != none && j.shares.at(j.oldest).deadline() <= j.now {
-		v := j.shares.at(j.oldest).volunteer
-		j.lapse(j.oldest)
-		j.did(v, Did{Failures: 1})
-	}
-}
-
-func (j *Job) giveBack(e Event) {
-	if j.states[e.Task] != open {
-		return
-	}
-	i, s := j.share(j.opens.at(j.slots[e.Task]), e.Volunteer)
-	if s != nil && s.state == lent && s.worker == e.Worker {
-		j.lapse(i)
-	}
-}
-
-func (j *Job) gone(w Worker) {
-	j.grow(w)
-	for i := j.oldest; i != none && j.held[w] > 0; {
-		following := j.shares.at(i).newer
-		if j.shares.at(i).worker == w {
-			j.lapse(i)
-		}
-		i = following
-	}
-}
-
-func (j *Job) grow(w Worker) {
-	for int(w) >= len(j.held) {
-		j.held = append(j.held, 0)
-	}
-}

@@ -77,19 +77,31 @@ type EventKind uint8
 
 // The events.
 const (
-	Want    EventKind = iota // Worker of Volunteer can take N more leases
+	Want    EventKind = iota // Worker of Volunteer, which computes Slots tasks at a time, can take N more leases
 	Result                   // Volunteer answered Task with an output of Digest, having computed for Took
-	Failure                  // Volunteer failed at Task in the way that Digest and Reason say
+	Failure                  // Volunteer failed at Task in the way that Digest and Reason say, which is the fault of Blame
 	Return                   // Worker gives its lease of Task back, not computed
 	Gone                     // Worker is gone, and its leases with it
-	Tick                     // nothing but the time
+	Tick                     // nothing but the time; Next says when it is worth it
+	Gap                      // nobody was heard for Took, for the server itself stood still
 	Pause                    // lend nothing until Resume
 	Resume
 	Cancel    // the job ends now
 	Know      // Volunteer has Reputation, is Trusted or not, and is of Network
 	Verdict   // the referee's own output for Task is of Digest
-	NoVerdict // the referee failed at Task too, for Reason
+	NoVerdict // the referee failed at Task too, in the way that Digest and Reason say, which is the fault of Blame
 	Restore   // Task was accepted before this state machine began: Digest, on Votes, or Sure
+)
+
+// Blame says whose fault a failure may be.
+type Blame uint8
+
+// The faults.
+const (
+	OfTask    Blame = iota // the task's, as far as a volunteer can tell
+	Twice                  // the machine's, until a second volunteer's fails in the same way
+	Elsewhere              // the machine's, until one of another kind fails in the same way
+	OfMachine              // the machine's, whoever else has it
 )
 
 // An Event is what happened; which fields count depends on its kind.
@@ -99,9 +111,11 @@ type Event struct {
 	Worker    Worker
 	Task      uint32
 	N         int
+	Slots     int // of the worker; 0 if that is not known
 	Digest    Digest
 	Took      Time
 	Reason    string
+	Blame     Blame
 
 	Reputation Reputation
 	Trusted    bool   // a trusted runner: his word is the referee's
@@ -115,7 +129,7 @@ type EffectKind uint8
 
 // The effects.
 const (
-	Lend    EffectKind = iota // lend Task to Worker of Volunteer until Deadline
+	Lend    EffectKind = iota // lend Task to Worker of Volunteer until Deadline, which is 0 while others of its leases come first
 	Accept                    // the output just reported for Task is right: Votes agree on it
 	Pending                   // the result for Task counts; others are waited for
 	Late                      // the result for Task is not needed: it is done
@@ -162,18 +176,22 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 	}
 	switch e.Kind {
 	case Want:
-		j.want(e)
+		j.want(&e)
 	case Result:
-		j.result(e)
+		j.result(&e)
 	case Failure:
-		j.failure(e)
+		j.failure(&e)
 	case Return:
-		j.giveBack(e)
+		j.giveBack(&e)
 	case Gone:
 		j.gone(e.Worker)
 	case Tick:
 		j.expire()
+		j.findLate()
 		j.call()
+		j.relax()
+	case Gap:
+		j.skip(e.Took)
 	case Pause:
 		j.paused = true
 	case Resume:
@@ -181,13 +199,13 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 	case Cancel:
 		j.end()
 	case Know:
-		j.know(e)
+		j.know(&e)
 	case Verdict:
-		j.verdict(e)
+		j.verdict(&e)
 	case NoVerdict:
-		j.noVerdict(e)
+		j.noVerdict(&e)
 	case Restore: // the job cannot end before all are there
-		j.restore(e)
+		j.restore(&e)
 		return j.out
 	}
 	j.conclude()

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 )
 
 var eventNames = map[string]EventKind{
 	"want": Want, "result": Result, "failure": Failure, "return": Return, "gone": Gone,
-	"tick": Tick, "pause": Pause, "resume": Resume, "cancel": Cancel, "restore": Restore,
+	"tick": Tick, "gap": Gap, "pause": Pause, "resume": Resume, "cancel": Cancel, "restore": Restore,
 	"know": Know, "verdict": Verdict, "noverdict": NoVerdict,
 }
 
@@ -50,6 +51,10 @@ func TestScenarios(t *testing.T) {
 				return s.tiles(t, d)
 			case "shares":
 				return s.shares(t, d)
+			case "counts":
+				return s.counts()
+			case "next":
+				return s.next()
 			}
 			return s.play(t, d)
 		})
@@ -75,11 +80,14 @@ func (s *stage) start(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
-	e := Event{Kind: eventNames[d.Cmd], N: 1, Took: Second}
-	var at, took int
+	e := Event{Kind: eventNames[d.Cmd], N: 1, Slots: 8, Took: Second}
+	var at, took, millis int
 	var by, digest, why string
 	if d.MaybeScanArgs(t, "at", &at) {
 		s.now = Time(at) * Second
+	}
+	if d.MaybeScanArgs(t, "ms", &millis) {
+		s.now += Time(millis) * Second / 1000
 	}
 	if d.MaybeScanArgs(t, "by", &by) {
 		e.Volunteer = s.person(by)
@@ -96,10 +104,16 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		e.Took = Time(took) * Second
 	}
 	d.MaybeScanArgs(t, "n", &e.N)
+	d.MaybeScanArgs(t, "slots", &e.Slots)
 	d.MaybeScanArgs(t, "says", &digest)
 	d.MaybeScanArgs(t, "why", &why)
 	copy(e.Digest[:], digest+why)
 	e.Reason = why
+	for blame, name := range blameNames {
+		if name != "" && d.HasArg(name) {
+			e.Blame = Blame(blame)
+		}
+	}
 	e.Trusted, e.Sure = d.HasArg("trusted"), d.HasArg("sure")
 	for standing, name := range standingNames {
 		if d.HasArg(name) {
@@ -119,6 +133,21 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	return out.String()
 }
 
+// counts shows what may be lent now.
+func (s *stage) counts() string {
+	c := s.job.Counts()
+	return fmt.Sprintf("accepted=%d lent=%d waiting=%d more=%d\n", c.Accepted, c.Lent, c.Waiting, c.More)
+}
+
+// next shows when a tick can change something.
+func (s *stage) next() string {
+	at, ok := s.job.Next()
+	if !ok {
+		return "never\n"
+	}
+	return fmt.Sprintf("at %v\n", time.Duration(at)*time.Microsecond)
+}
+
 // tiles draws the tasks in tiles.
 func (s *stage) tiles(t *testing.T, d *datadriven.TestData) string {
 	size := 1
@@ -129,6 +158,8 @@ func (s *stage) tiles(t *testing.T, d *datadriven.TestData) string {
 	}
 	return out.String()
 }
+
+var blameNames = [...]string{OfTask: "", Twice: "twice", Elsewhere: "elsewhere", OfMachine: "machine"}
 
 var standingNames = [...]string{Newcomer: "newcomer", Established: "established", Quarantined: "quarantined"}
 
@@ -159,7 +190,11 @@ func (s *stage) write(out *strings.Builder, f Effect) {
 	if f.Kind != Fail && f.Kind != Judge && f.Kind != Retract && !f.Sure {
 		fmt.Fprintf(out, " by=%s", s.people[f.Volunteer])
 	}
-	if f.Kind == Lend {
+	switch {
+	case f.Kind != Lend:
+	case f.Deadline == 0:
+		fmt.Fprint(out, " waits")
+	default:
 		fmt.Fprintf(out, " until=%ds", f.Deadline/Second)
 	}
 	for _, v := range f.Votes {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -339,7 +340,7 @@ func checkTiles(t *rapid.T, j *Job, size int) {
 
 // anyKind has what happens often more often.
 var anyKind = []EventKind{
-	Want, Want, Want, Result, Result, Result, Result, Failure, Return, Gone, Tick, Tick, Pause, Resume, Know, Verdict, Verdict, NoVerdict,
+	Want, Want, Want, Result, Result, Result, Result, Failure, Return, Gone, Tick, Tick, Gap, Pause, Resume, Know, Verdict, Verdict, NoVerdict,
 }
 
 func anyEvent(tasks int) *rapid.Generator[Event] {
@@ -350,6 +351,8 @@ func anyEvent(tasks int) *rapid.Generator[Event] {
 			Volunteer: who, Worker: 2*who + rapid.Uint32Range(0, 1).Draw(t, "worker"),
 			Task:       rapid.Uint32Range(0, uint32(tasks-1)).Draw(t, "task"),
 			N:          rapid.IntRange(0, 4).Draw(t, "n"),
+			Slots:      rapid.IntRange(0, 3).Draw(t, "slots"),
+			Blame:      Blame(rapid.IntRange(0, 3).Draw(t, "blame")),
 			Digest:     Digest{rapid.ByteRange(0, 1).Draw(t, "digest")},
 			Took:       Second,
 			Reputation: Reputation{Standing: Standing(rapid.IntRange(0, 9).Draw(t, "standing") / 4), Checked: rapid.IntRange(0, 300).Draw(t, "checked")},
@@ -384,11 +387,169 @@ func check(t *rapid.T, j *Job) {
 			t.Fatalf("task %d misses copies and waits nowhere", task)
 		}
 	}
-	listed := 0
-	for i := j.oldest; i != none; i = j.shares.at(i).newer {
-		listed++
-	}
+	listed := checkLeases(t, j)
 	if c := j.Counts(); listed != lentShares || c.Lent != lentShares || shares != j.shares.used {
 		t.Fatalf("%d lent, %d listed, %d counted; %d shares of %d", lentShares, listed, c.Lent, shares, j.shares.used)
+	}
+}
+
+// checkLeases holds the lists of leases against each other, and counts them.
+func checkLeases(t *rapid.T, j *Job) (listed int) {
+	t.Helper()
+	begun, waiting, laden := 0, 0, 0
+	for w := range j.workers {
+		c := &j.workers[w]
+		held, waits := 0, 0
+		for i := c.first; i != none; i = j.leases.at(i).after {
+			held++
+			switch l := j.leases.at(i); {
+			case int(j.shares.at(l.share).worker) != w:
+				t.Fatalf("worker %d has a lease of worker %d", w, j.shares.at(l.share).worker)
+			case l.begun:
+				begun++
+			default:
+				waits++
+			}
+		}
+		if held != int(c.held) || held-waits != int(c.begun) || waits > 0 && c.begun < c.slots || (c.next != none) != (waits > 0) {
+			t.Fatalf("worker %d: %d held, %d wait: %+v", w, held, waits, c)
+		}
+		if waits > 0 {
+			laden++
+			if j.laden[c.place] != Worker(w) {
+				t.Fatalf("worker %d is not at its place", w)
+			}
+		}
+		listed, waiting = listed+held, waiting+waits
+	}
+	aged := 0
+	for level, a := range j.ages {
+		prompt := false
+		for i := a.oldest; i != none; i = j.leases.at(i).newer {
+			aged++
+			prompt = prompt || i == a.prompt
+			if l := j.leases.at(i); l.late == prompt || int(l.level) != level {
+				t.Fatalf("level %d: %+v beside those that are not late: %t", level, l, prompt)
+			}
+		}
+	}
+	if aged != begun || waiting != j.waiting || laden != len(j.laden) {
+		t.Fatalf("%d begun, %d listed; %d wait, %d counted; %d laden of %d", begun, aged, waiting, j.waiting, laden, len(j.laden))
+	}
+	return listed
+}
+
+// A crew is a worker of the simulation of stragglers: it computes its leases in
+// order, some at a time, until it freezes.
+type crew struct {
+	slots  int
+	frozen bool
+	queue  []Effect        // leases that wait
+	ends   map[uint32]Time // when it will be done with a task
+}
+
+// A yard is workers, a clock and a job whose tasks take different times.
+type yard struct {
+	job     *Job
+	now     Time
+	times   []Time // by task
+	crews   []*crew
+	ended   bool
+	revoked int
+}
+
+func (y *yard) step(e Event) {
+	for _, f := range y.job.Step(y.now, e, nil) {
+		switch f.Kind {
+		case Lend:
+			y.crews[f.Worker].queue = append(y.crews[f.Worker].queue, f)
+		case Revoke:
+			c := y.crews[f.Worker]
+			c.queue = slices.DeleteFunc(c.queue, func(l Effect) bool { return l.Task == f.Task })
+			delete(c.ends, f.Task)
+			y.revoked++
+		case Finish:
+			y.ended = true
+		case Accept, Pending, Late, Refuse, Confirm, Retract, Judge, Conduct, Dissent, Fail:
+		}
+	}
+}
+
+// ask has all workers ask for as much as they may have while something is lent,
+// as gateways do after each offer, and begin what they have slots for.
+func (y *yard) ask() {
+	for before := -1; before != y.job.Counts().Lent && !y.ended; {
+		before = y.job.Counts().Lent
+		for w, c := range y.crews {
+			y.step(Event{Kind: Want, Volunteer: Volunteer(w), Worker: Worker(w), N: 100, Slots: c.slots})
+		}
+	}
+	for _, c := range y.crews {
+		for !c.frozen && len(c.ends) < c.slots && len(c.queue) > 0 {
+			task := c.queue[0].Task
+			c.queue = c.queue[1:]
+			c.ends[task] = y.now + y.times[task]
+		}
+	}
+}
+
+// advance goes on to what happens next: an answer, the time, or what is at most.
+func (y *yard) advance(most Time) {
+	at, by, task := most, -1, uint32(0)
+	if due, ok := y.job.Next(); ok {
+		at = min(at, due)
+	}
+	for w, c := range y.crews {
+		for t, end := range c.ends {
+			if !c.frozen && (end < at || end == at && (by < 0 || by == w && t < task)) {
+				at, by, task = end, w, t
+			}
+		}
+	}
+	y.now = max(y.now, at)
+	if by < 0 {
+		y.step(Event{Kind: Tick})
+		return
+	}
+	delete(y.crews[by].ends, task)
+	y.step(Event{Kind: Result, Volunteer: Volunteer(by), Worker: Worker(by), Task: task, Took: y.times[task]})
+}
+
+// A worker that freezes at any time delays the end by what it takes to see that,
+// and one task, beyond what the others need for what is left.
+func TestFrozenWorkersDelayTheEndByLittle(t *testing.T) {
+	for seed := range uint64(*seeds) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		mean := Second / Time(1+r.IntN(50))
+		y := &yard{times: make([]Time, 20+r.IntN(200))}
+		y.job = New(Config{Tasks: len(y.times), TimeLimit: 60 * Second})
+		var longest Time
+		for i := range y.times {
+			y.times[i] = mean/2 + r.Int64N(mean)
+			longest = max(longest, y.times[i])
+		}
+		capacity := 0
+		for range 3 + r.IntN(3) {
+			y.crews = append(y.crews, &crew{slots: 1 + r.IntN(3), ends: map[uint32]Time{}})
+			capacity += y.crews[len(y.crews)-1].slots
+		}
+		frozen := y.crews[0]
+		freezesAt := r.Int64N(mean * Time(len(y.times)) / Time(capacity))
+		for y.ask(); !y.ended && y.now < freezesAt; y.ask() {
+			y.advance(freezesAt)
+		}
+		frozen.frozen = true
+		left := Time(0)
+		for task, time := range y.times {
+			if !y.job.Accepted(uint32(task)) {
+				left += time
+			}
+		}
+		limit := y.now + left/Time(capacity-frozen.slots) + max(2*Second, 4*mean) + longest
+		for ; !y.ended; y.ask() {
+			if y.advance(limit); y.now >= limit && !y.ended {
+				t.Fatalf("seed %d: froze at %v; not over %v later: %+v", seed, time.Duration(freezesAt)*time.Microsecond, time.Duration(limit-freezesAt)*time.Microsecond, y.job.Counts())
+			}
+		}
 	}
 }

@@ -44,10 +44,11 @@ type queue struct {
 	round  uint32 // how often it was squeezed, or else the cursors became void
 }
 
-// A cursor is a volunteer's place in the queue.
+// A cursor is how far a worker has looked along the queue. It is good for one
+// round of the queue and one turn of the worker's volunteer.
 type cursor struct {
-	place uint64
-	round uint32
+	place       uint64
+	round, turn uint32
 }
 
 // push puts a task at the end and gives its place.
@@ -74,14 +75,14 @@ func (q *queue) squeeze(moved func(task uint32, place uint64)) {
 	q.round++
 }
 
-func (q *queue) resume(c cursor) uint64 {
-	if c.round != q.round {
+func (q *queue) resume(c cursor, turn uint32) uint64 {
+	if c.round != q.round || c.turn != turn {
 		return q.base
 	}
 	return max(c.place, q.base)
 }
 
-func (q *queue) mark(at uint64) cursor { return cursor{at, q.round} }
+func (q *queue) mark(at uint64, turn uint32) cursor { return cursor{at, q.round, turn} }
 
 func (q *queue) peek(at uint64) (task uint32, ok bool) {
 	if at-q.base >= uint64(len(q.tasks)) {

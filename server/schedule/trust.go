@@ -27,10 +27,11 @@ func (j *Job) attended() bool { return j.founding() || j.now-j.met <= attendance
 func (j *Job) Reputation(v Volunteer) Reputation { return j.person(v).Reputation }
 
 // know takes in what the grid knows of a volunteer.
-func (j *Job) know(e Event) {
+func (j *Job) know(e *Event) {
 	p := j.person(e.Volunteer)
 	caught := p.Standing != Quarantined && e.Reputation.Standing == Quarantined
-	p.Reputation, p.trusted, p.network, p.cursor = e.Reputation, e.Trusted, e.Network, cursor{}
+	p.Reputation, p.trusted, p.network = e.Reputation, e.Trusted, e.Network
+	p.turn++
 	if caught && j.weighs() && !j.over { // what has ended stays as it is
 		j.shun(e.Volunteer)
 	}
@@ -59,7 +60,7 @@ func (j *Job) did(v Volunteer, d Did) {
 // moved follows from a change of a volunteer's standing: he may have what he had
 // to pass over.
 func (j *Job) moved(p *person, was Standing) {
-	p.cursor = cursor{}
+	p.turn++
 	founding := j.founding()
 	if was == Established {
 		j.established--
@@ -85,14 +86,13 @@ func (j *Job) caught(liars []Volunteer) {
 // shun takes from a volunteer what he was lent, and takes back what rests on
 // his word alone. His answers to open tasks are not heard any more, see counts.
 func (j *Job) shun(v Volunteer) {
-	for i := j.oldest; i != none; {
-		s := j.shares.at(i)
-		following := s.newer
-		if s.volunteer == v {
-			j.emit(Effect{Kind: Revoke, Task: s.task, Volunteer: v, Worker: s.worker})
-			j.lapse(i)
+	for w := range j.workers {
+		if j.workers[w].volunteer != v {
+			continue
 		}
-		i = following
+		j.takeAll(Worker(w), func(s *share) {
+			j.emit(Effect{Kind: Revoke, Task: s.task, Volunteer: v, Worker: s.worker})
+		})
 	}
 	p := j.person(v)
 	for i := p.first; i != none; {
@@ -156,10 +156,10 @@ func (j *Job) disputed(fits func(*openTask) bool) (found *openTask) {
 	return found
 }
 
-// refereed says whether a trusted runner computes a task.
+// refereed says whether a trusted runner computes a task, and is not late.
 func (j *Job) refereed(o *openTask) bool {
 	for i := o.first; i != none; i = j.shares.at(i).next {
-		if s := j.shares.at(i); s.state == lent && j.person(s.volunteer).trusted {
+		if s := j.shares.at(i); s.state == lent && !j.leases.at(s.lease).late && j.person(s.volunteer).trusted {
 			return true
 		}
 	}
@@ -170,15 +170,20 @@ func (j *Job) refereed(o *openTask) bool {
 // who comes before the referee takes what is in it.
 const patience = 5 * Second
 
-// stuck finds a task of the queue that has an answer, and waits for somebody
-// else's who does not come. Under Strict that is waited for, unless there are
+// lonely is how long the queue must have had nothing for anybody who came until
+// they are taken for being alone.
+func (j *Job) lonely() Time {
+	if j.accepted == j.config.Tasks { // all wait for what is in it
+		return j.mean
+	}
+	return patience + 2*j.mean
+}
+
+// stuck finds a task of the queue that has an answer or failed, and waits for
+// somebody else's who does not come. Under Strict that is waited for, unless there are
 // none but newcomers who could give it.
 func (j *Job) stuck() *openTask {
-	wait := patience + 2*j.mean
-	if j.accepted == j.config.Tasks { // all wait for these
-		wait = j.mean
-	}
-	if j.queue.live == 0 || j.now-j.served < wait {
+	if j.queue.live == 0 || j.now-j.served < j.lonely() {
 		return nil
 	}
 	at := j.queue.base
@@ -192,20 +197,47 @@ func (j *Job) stuck() *openTask {
 			continue
 		}
 		o := j.opens.at(j.slots[task])
-		if _, agree, _ := j.tally(o); o.referee == wanted || o.referee == asked ||
-			o.accepted == none && (j.stage(o) != voted || agree > 0 && j.config.Policy.Trust == Strict && j.now-j.turnedAway > attendance) {
-			continue
+		if j.needsReferee(o) {
+			j.unqueue(o)
+			return o
 		}
-		j.unqueue(o)
-		return o
 	}
 	return nil
 }
 
+// needsReferee says whether the referee may help with a task that nobody takes.
+func (j *Job) needsReferee(o *openTask) bool {
+	if o.referee == wanted || o.referee == asked {
+		return false
+	}
+	_, agree, _ := j.tally(o)
+	switch progress := j.progress(o); {
+	case o.accepted != none:
+		return true
+	case progress == lent || progress == lapsed && o.failures == 0:
+		return false
+	}
+	return agree == 0 || j.config.Policy.Trust != Strict || j.now-j.turnedAway <= attendance
+}
+
+// progress is like stage, but does not wait for what is late.
+func (j *Job) progress(o *openTask) uint8 {
+	stage := lapsed
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		switch s := j.shares.at(i); {
+		case s.state == lent && !j.leases.at(s.lease).late:
+			return lent
+		case s.state == voted:
+			stage = voted
+		}
+	}
+	return stage
+}
+
 // verdict takes the referee's answer.
-func (j *Job) verdict(e Event) {
+func (j *Job) verdict(e *Event) {
 	j.judging--
-	if o := j.answered(e.Task); o != nil {
+	if o := j.underReferee(e.Task); o != nil {
 		e.Sure = true
 		j.judge(o, e)
 	}
@@ -214,11 +246,14 @@ func (j *Job) verdict(e Event) {
 
 // noVerdict takes that the referee failed too. Then the task cannot be done, or
 // volunteers decide among themselves.
-func (j *Job) noVerdict(e Event) {
+func (j *Job) noVerdict(e *Event) {
 	j.judging--
-	if o := j.answered(e.Task); o != nil {
+	if o := j.underReferee(e.Task); o != nil {
 		switch _, _, all := j.tally(o); {
-		case o.accepted == none && (o.failures >= maxFailures || all >= maxShares):
+		case e.Blame == OfMachine: // the server's own trouble
+			o.referee, j.served = unasked, j.now
+			j.requeue(o)
+		case o.accepted == none && (o.failures >= maxFailures || all >= maxShares || j.failsToo(o, e)):
 			j.fail(o, fmt.Sprintf("task %d failed with the referee too: %s", e.Task, e.Reason))
 		case j.attended():
 			j.decide(o)
@@ -228,6 +263,21 @@ func (j *Job) noVerdict(e Event) {
 		}
 	}
 	j.call()
+}
+
+// failsToo says whether the referee's failure is that of the task: nobody has an
+// answer to it, and it failed with a volunteer, in the same way if the referee's
+// machine may be at fault.
+func (j *Job) failsToo(o *openTask, e *Event) (too bool) {
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		switch s := j.shares.at(i); {
+		case s.state == voted:
+			return false
+		case s.failures+s.doubts > 0 && (e.Blame == OfTask || s.digest == e.Digest):
+			too = true
+		}
+	}
+	return too
 }
 
 // decide lets volunteers decide on a task without the referee: more of them than
@@ -244,8 +294,8 @@ func (j *Job) decide(o *openTask) {
 	}
 }
 
-// answered gives the task that the referee answers, nil if it is settled.
-func (j *Job) answered(task uint32) *openTask {
+// underReferee gives the task that the referee answers, nil if it is settled.
+func (j *Job) underReferee(task uint32) *openTask {
 	if j.over || j.states[task] != open {
 		return nil
 	}
@@ -257,7 +307,7 @@ func (j *Job) answered(task uint32) *openTask {
 
 // judge settles a task on an answer that is certain. Whoever gave another one
 // is a liar.
-func (j *Job) judge(o *openTask, e Event) {
+func (j *Job) judge(o *openTask, e *Event) {
 	e.Sure = true
 	o.referee = asked // it stays open while others lose what they had
 	var liars []Volunteer

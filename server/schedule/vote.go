@@ -1,11 +1,14 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // ballot finds where a volunteer's answer to a task goes, nil if it is not
 // wanted. An answer to a lease that has lapsed, or that an earlier owner of the
 // job lent, counts like any other.
-func (j *Job) ballot(e Event) (*openTask, *share) {
+func (j *Job) ballot(e *Event) (*openTask, *share) {
 	if j.over || j.states[e.Task] == done {
 		j.emit(Effect{Kind: Late, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
@@ -24,7 +27,7 @@ func (j *Job) ballot(e Event) (*openTask, *share) {
 		_, s = j.addShare(o, e.Volunteer, e.Worker)
 		j.setQuorum(o, e.Volunteer)
 	case s.state == lent:
-		j.unlend(i)
+		j.answered(i, s, e)
 	case s.state == voted && e.Kind == Result && s.digest == e.Digest: // he did not hear the answer
 		j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
@@ -36,11 +39,11 @@ func (j *Job) ballot(e Event) (*openTask, *share) {
 	return o, s
 }
 
-func (j *Job) refuse(e Event, why string) {
+func (j *Job) refuse(e *Event, why string) {
 	j.emit(Effect{Kind: Refuse, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Reason: why})
 }
 
-func (j *Job) result(e Event) {
+func (j *Job) result(e *Event) {
 	o, s := j.ballot(e)
 	if o == nil {
 		return
@@ -65,7 +68,7 @@ func (j *Job) result(e Event) {
 	}
 }
 
-func (j *Job) pending(e Event) {
+func (j *Job) pending(e *Event) {
 	j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 }
 
@@ -86,7 +89,7 @@ func (j *Job) disagree(o *openTask) bool {
 }
 
 // accept settles a task on the answer just given.
-func (j *Job) accept(o *openTask, e Event) {
+func (j *Job) accept(o *openTask, e *Event) {
 	accept := Effect{
 		Kind: Accept, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Sure: e.Sure,
 		Votes: make([]Vote, 0, max(1, o.quorum)),
@@ -133,12 +136,13 @@ func (j *Job) credit(votes []Vote, sure bool) {
 	}
 }
 
-func (j *Job) failure(e Event) {
+func (j *Job) failure(e *Event) {
 	o, s := j.ballot(e)
 	if o == nil {
 		return
 	}
 	s.state, s.digest = failed, e.Digest
+	s.blame(e.Blame)
 	j.pending(e)
 	if o.accepted != none { // others could do it
 		i, _ := j.share(o, e.Volunteer)
@@ -147,12 +151,8 @@ func (j *Job) failure(e Event) {
 		j.rest(o)
 		return
 	}
-	o.failures++
-	same := j.sameFailures(o, e.Digest)
-	if !j.weighs() {
-		same = int(o.failures) // own machines are believed, the same one again too
-	}
-	if same >= maxFailures {
+	o.failures = min(o.failures, math.MaxUint8-1) + 1
+	if same := j.sameFailures(o, e.Digest); same >= maxFailures {
 		j.giveUp(o, fmt.Sprintf("task %d failed %d times: %s", e.Task, same, e.Reason))
 	} else if !j.hopeless(o, "the last one said: "+e.Reason) {
 		if !j.counts(e.Volunteer) {
@@ -162,13 +162,35 @@ func (j *Job) failure(e Event) {
 	}
 }
 
-func (j *Job) sameFailures(o *openTask, way Digest) (n int) {
-	for i := o.first; i != none; i = j.shares.at(i).next {
-		if s := j.shares.at(i); s.state == failed && s.digest == way {
-			n++
-		}
+// blame notes whose fault a failure may be.
+func (s *share) blame(b Blame) {
+	if b == OfTask {
+		s.failures = min(s.failures, math.MaxUint8-1) + 1
+	} else {
+		s.doubts |= 1 << b
 	}
-	return n
+}
+
+// sameFailures counts the failures of a task in the same way that are its own
+// fault. Own machines are believed, whatever the way, and the same one again too.
+func (j *Job) sameFailures(o *openTask, way Digest) int {
+	proven, twice, elsewhere := 0, 0, 0
+	for i := o.first; i != none; i = j.shares.at(i).next {
+		s := j.shares.at(i)
+		if j.weighs() && (s.state != failed || s.digest != way) {
+			continue
+		}
+		proven += int(s.failures)
+		twice += int(s.doubts >> Twice & 1)
+		elsewhere += int(s.doubts >> Elsewhere & 1)
+	}
+	if twice > 1 {
+		proven += twice
+	}
+	if proven > 0 {
+		proven += elsewhere
+	}
+	return proven
 }
 
 // hopeless gives a task up that too many volunteers have tried in vain.
@@ -182,9 +204,9 @@ func (j *Job) hopeless(o *openTask, why string) bool {
 }
 
 // giveUp fails a task that volunteers cannot do, unless the referee can: liars
-// may say that they cannot.
+// may say that they cannot, and their machines may be broken.
 func (j *Job) giveUp(o *openTask, reason string) {
-	if j.weighs() && o.referee == unasked && j.config.Referees > 0 {
+	if own := !j.weighs() && j.sameFailures(o, Digest{}) >= maxFailures; !own && o.referee != inVain && j.config.Referees > 0 {
 		j.callFor(o)
 		return
 	}

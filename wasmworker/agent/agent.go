@@ -18,9 +18,10 @@ import (
 
 // An Engine computes tasks in slots that it can stop at any time.
 type Engine interface {
-	// Load makes a module ready, so that its tasks start at once. The bytes that
-	// fetch gives were verified.
-	Load(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error
+	// Load makes a module ready, so that its tasks start at once, and says why it
+	// is not. The bytes that fetch gives were verified; it may be called again, as
+	// long as the module is not forgotten, should the engine lose them.
+	Load(ctx context.Context, m Module, fetch func(context.Context) ([]byte, error)) *wire.Failure
 	// Forget drops a module that has no tasks; it may be loaded again.
 	Forget(hash string)
 	// Start queues a task in a slot. done is called once, from any goroutine,
@@ -28,21 +29,27 @@ type Engine interface {
 	Start(slot int, t Task, done func(Outcome)) (stop func())
 }
 
+// A Module is what an engine runs, and how: see package sandbox for profiles.
+type Module struct {
+	Hash    string // hexadecimal
+	Profile int
+}
+
 // A Task is what an engine computes.
 type Task struct {
-	Module  string // hash, hexadecimal
-	Profile int    // the module's; 0 stands for the first
-	Args    []string
-	Input   []byte
-	Time    time.Duration
-	Output  int // bytes at the most
+	Module Module
+	Args   []string
+	Input  []byte
+	Time   time.Duration
+	Output int // bytes at the most
 }
 
 // An Outcome is an output or a failure, and how long computing took.
 type Outcome struct {
 	Output  []byte
 	Failure *wire.Failure
-	Took    time.Duration
+	Took    time.Duration // of computing
+	Elapsed time.Duration // by the clock on the wall
 }
 
 // Config says for whom an agent works, and how long.
@@ -85,7 +92,7 @@ type Event struct {
 	Title  string        `json:"title,omitempty"`
 	Task   uint32        `json:"task,omitempty"`
 	Took   time.Duration `json:"took_ns,omitempty"`
-	Retry  time.Duration `json:"retry_ns,omitempty"` // until it tries again to connect
+	Retry  time.Duration `json:"retry_ns,omitempty"` // until it tries again to connect, or to compute
 	Reason string        `json:"reason,omitempty"`
 	Totals Totals        `json:"totals"`
 }
@@ -103,6 +110,7 @@ const (
 	TaskFailed   EventKind = "failed"       // a task has none; with the reason
 	Rejected     EventKind = "rejected"     // the grid does not count a result; with the reason
 	Idle         EventKind = "idle"         // with the reason
+	Trouble      EventKind = "trouble"      // this machine cannot compute something at the moment; with the reason
 	Ended        EventKind = "ended"
 )
 
@@ -136,7 +144,7 @@ func New(c Config) *Agent {
 	c.Limits.Slots = c.Hello.Slots
 	a := &Agent{
 		Config: c, some: make(chan struct{}, 1), tasks: map[string]*task{},
-		slots: make([]slot, c.Hello.Slots), modules: map[string]*module{},
+		slots: make([]slot, c.Hello.Slots), modules: map[string]*module{}, trouble: map[string]*trouble{},
 	}
 	a.pace.share, a.pace.linger = c.Limits.Share, c.Linger.Seconds()
 	return a

@@ -192,12 +192,15 @@ type run struct {
 	stopped chan struct{}
 }
 
-func (e *engine) Load(ctx context.Context, _ string, fetch func(context.Context) ([]byte, error)) error {
+func (e *engine) Load(ctx context.Context, _ Module, fetch func(context.Context) ([]byte, error)) *wire.Failure {
 	data, err := fetch(ctx)
-	if err == nil && bytes.HasPrefix(data, []byte("broken")) {
-		err = errors.New("this program cannot be compiled")
+	switch {
+	case err != nil:
+		return &wire.Failure{Kind: "machine", Message: err.Error()}
+	case bytes.HasPrefix(data, []byte("broken")):
+		return &wire.Failure{Kind: "module", Message: "this program cannot be compiled"}
 	}
-	return err
+	return nil
 }
 
 func (e *engine) Forget(hash string) { e.forgotten <- hash }
@@ -209,7 +212,13 @@ func (e *engine) Start(_ int, t Task, done func(Outcome)) (stop func()) {
 }
 
 // answer gives the input as output.
-func (r *run) answer() { r.done(Outcome{Output: r.Input, Took: time.Millisecond}) }
+func (r *run) answer() {
+	r.done(Outcome{Output: r.Input, Took: time.Millisecond, Elapsed: time.Millisecond})
+}
+
+func (r *run) fail(kind, message string) {
+	r.done(Outcome{Failure: &wire.Failure{Kind: kind, Message: message}})
+}
 
 // A worker is an agent at work.
 type worker struct {
@@ -220,7 +229,8 @@ type worker struct {
 	ended  chan error
 	totals Totals
 
-	missing string // the last reason
+	missing  string // the last reason
+	troubles []string
 }
 
 // see is the agent's observer.
@@ -228,6 +238,9 @@ func (w *worker) see(e Event) {
 	w.totals = e.Totals
 	if e.Kind == Missing {
 		w.missing = e.Reason
+	}
+	if e.Kind == Trouble {
+		w.troubles = append(w.troubles, e.Reason)
 	}
 }
 
@@ -438,8 +451,8 @@ func TestLargeOutput(t *testing.T) {
 	}
 }
 
-// Bytes with the wrong hash are not run: the task goes back. A program that
-// does not compile fails its task.
+// Bytes with the wrong hash are not run: the task goes back. So does one of a
+// program that does not compile here: it may elsewhere.
 func TestBadModules(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
@@ -447,23 +460,23 @@ func TestBadModules(t *testing.T) {
 	w := g.worker(nil)
 	s := g.accept()
 	s.lend("a")
-	if got := s.until(func(m wire.FromWorker) bool { return len(m.Returns) > 0 }); len(got.Results) > 0 {
-		t.Errorf("%+v", got)
-	}
+	s.until(func(m wire.FromWorker) bool { return len(m.Returns) == 1 })
 	g.module = []byte("broken program")
 	s.send(wire.ToWorker{Batches: []wire.Batch{{Job: "job", Module: hashOf(g.module), Leases: []wire.Lease{{ID: []byte("b")}}}}})
-	got := s.until(results(1))
-	if f := got.Results[0].Failure; f == nil || f.Kind != "module" || f.Message != "this program cannot be compiled" {
-		t.Errorf("%+v", got.Results)
+	got := s.until(func(m wire.FromWorker) bool { return len(m.Returns) == 2 })
+	if len(got.Results) > 0 || string(got.Returns[1]) != "b" {
+		t.Errorf("%+v", got)
 	}
-	s.ack(got.Results...)
 	w.signal()
 	s.farewell()
-	if err := w.wait(); err != nil || w.totals.Failed != 1 {
+	if err := w.wait(); err != nil || w.totals.Failed != 0 {
 		t.Errorf("%v, %+v", err, w.totals)
 	}
 	if !strings.Contains(w.missing, "wrong hash") {
 		t.Errorf("people hear of it: %q", w.missing)
+	}
+	if len(w.troubles) != 1 || !strings.Contains(w.troubles[0], "this program cannot be compiled") {
+		t.Errorf("people hear of it: %q", w.troubles)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"potluck/wire"
@@ -31,6 +32,9 @@ type Agent struct {
 	unsent  int      // of answers, from this one on they were not sent in this session
 	returns [][]byte // leases to give back
 
+	trouble  map[string]*trouble // by module, and of the machine
+	quiet    time.Time           // until then it asks for nothing: what it would get goes back
+	lulls    int                 // how often that was so since an output
 	pace     pace
 	totals   Totals
 	got      uint64 // leases in all
@@ -41,6 +45,7 @@ type Agent struct {
 	deadline <-chan time.Time // the end of the grace
 	alarm    <-chan time.Time // answers have waited long enough
 	rested   <-chan time.Time // a slot has rested long enough
+	resume   <-chan time.Time // the trouble may be over
 }
 
 // A slot is what an engine computes in one place at a time.
@@ -116,6 +121,8 @@ func (a *Agent) loop(ctx context.Context) error {
 			a.alarm = nil
 		case <-a.rested:
 			a.rested = nil
+		case <-a.resume:
+			a.resume = nil
 		}
 		if a.fatal != nil {
 			return a.fatal
@@ -139,12 +146,17 @@ func (a *Agent) wind(grace time.Duration) {
 
 // giveBackWaiting gives back what was not begun.
 func (a *Agent) giveBackWaiting() {
+	a.giveBackSome(func(*task) bool { return true })
+}
+
+// giveBackSome gives back those that were not begun and are such ones.
+func (a *Agent) giveBackSome(such func(*task) bool) {
 	for _, t := range a.tasks {
-		if t.result == nil && t.stop == nil {
+		if t.result == nil && t.stop == nil && such(t) {
 			a.giveBack(t)
 		}
 	}
-	a.ready = nil
+	a.ready = slices.DeleteFunc(a.ready, func(t *task) bool { return t.dropped })
 }
 
 // lastWords is how long an agent that gives up still waits for acknowledgements.
@@ -279,7 +291,7 @@ func (a *Agent) take(b *wire.Batch) {
 func (a *Agent) begin(t *task) {
 	a.got++
 	a.tasks[string(t.lease.ID)] = t
-	if a.ending || a.Limits.Paused {
+	if a.ending || a.Limits.Paused || a.declines(t) {
 		a.giveBack(t)
 		return
 	}
@@ -310,7 +322,7 @@ func (a *Agent) prepare(t *task) {
 		m = &module{}
 		a.modules[t.hash] = m
 		a.observe(Event{Kind: Loading, Job: t.batch.Job, Title: t.batch.Title})
-		go a.load(t.hash, t.batch.Module)
+		go a.load(Module{t.hash, t.batch.Profile}, t.batch.Module)
 	}
 	m.used = time.Now()
 	if !m.ready {
@@ -352,36 +364,61 @@ func (a *Agent) giveBackLater(t *task, err error) {
 }
 
 // load fetches and compiles a module, and starts the tasks that wait for it.
-func (a *Agent) load(hash string, sum []byte) {
-	var missing error // the bytes could not be had: nobody's fault
-	err := a.Engine.Load(a.life, hash, func(ctx context.Context) (data []byte, err error) {
-		data, missing = a.fetch(ctx, fmt.Sprintf(wire.ModulePath, hash), sum)
-		return data, missing
+func (a *Agent) load(m Module, sum []byte) {
+	var missing atomic.Pointer[error] // the bytes could not be had: nobody's fault
+	failure := a.Engine.Load(a.life, m, func(ctx context.Context) (data []byte, err error) {
+		if data, err = a.fetch(ctx, fmt.Sprintf(wire.ModulePath, m.Hash), sum); err != nil {
+			missing.Store(&err)
+		}
+		return data, err
 	})
 	a.tell(func() {
-		m := a.modules[hash]
-		waiting := m.waiting
-		m.waiting, m.ready = nil, err == nil
-		if err != nil {
-			delete(a.modules, hash)
+		waiting := a.modules[m.Hash].waiting
+		if failure == nil {
+			a.loaded(m.Hash)
+			return
 		}
+		delete(a.modules, m.Hash)
+		err := missing.Load()
 		for _, t := range waiting {
 			switch {
 			case t.dropped:
-			case missing != nil:
-				a.giveBackLater(t, missing)
 			case err != nil:
-				a.answer(t, Outcome{Failure: &wire.Failure{Kind: "module", Message: err.Error()}})
+				a.giveBackLater(t, *err)
 			default:
-				a.ready = append(a.ready, t)
+				a.giveBack(t)
 			}
+		}
+		if err == nil {
+			a.troubled(m.Hash, failure)
 		}
 	})
 }
 
+// loaded readies the tasks that waited for a module.
+func (a *Agent) loaded(hash string) {
+	m := a.modules[hash]
+	for _, t := range m.waiting {
+		if !t.dropped {
+			a.ready = append(a.ready, t)
+		}
+	}
+	m.waiting, m.ready = nil, true
+}
+
 // done takes the outcome of a task. A large output goes ahead over HTTP.
 func (a *Agent) done(t *task, o Outcome) {
-	a.pace.computed(o.Took)
+	if o.Failure != nil && machines[o.Failure.Kind] {
+		if o.Failure.Kind == kindCrash { // it may be the program's doing after all: the grid decides
+			a.answer(t, o)
+		} else {
+			a.giveBack(t)
+		}
+		a.troubled(t.hash, o.Failure)
+		return
+	}
+	a.recovered(t.hash)
+	a.pace.computed(o.Elapsed)
 	if o.Failure != nil || len(o.Output) <= wire.MaxInline {
 		a.answer(t, o)
 		return

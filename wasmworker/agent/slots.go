@@ -52,7 +52,7 @@ func (a *Agent) run(n int, t *task) {
 	s.tasks = append(s.tasks, t)
 	s.first(time.Now())
 	t.stop = a.Engine.Start(n, Task{
-		Module: t.hash, Profile: t.batch.Profile, Args: t.batch.Args, Input: t.lease.Input,
+		Module: Module{t.hash, t.batch.Profile}, Args: t.batch.Args, Input: t.lease.Input,
 		Time: time.Duration(t.batch.Millis) * time.Millisecond, Output: t.batch.Output,
 	}, func(o Outcome) {
 		a.tell(func() {
@@ -118,6 +118,9 @@ type Status struct {
 	// Computing is how long slots have computed, all of them together.
 	Computing time.Duration
 	Running   []Running
+	// Trouble is why this machine asks for no work, and until when; empty while it does.
+	Trouble      string
+	TroubleUntil time.Time
 }
 
 // Running is a task that is being computed.
@@ -131,6 +134,9 @@ type Running struct {
 
 func (a *Agent) status() Status {
 	s := Status{Slots: a.Limits.Slots, Connected: a.link != nil, Totals: a.totals, Unacknowledged: len(a.answers)}
+	if m := a.trouble[machine]; m != nil && time.Now().Before(m.until) {
+		s.Trouble, s.TroubleUntil = m.reason, m.until
+	}
 	for i := range a.slots {
 		slot := &a.slots[i]
 		s.Computing += slot.spent

@@ -12,6 +12,9 @@ const maxUnacknowledged = 8192
 // credit is how many leases in all the agent is ready to have got in this session.
 func (a *Agent) credit() uint64 {
 	l := a.link
+	if a.waits(time.Now()) {
+		return l.credit
+	}
 	want := a.Limits.Slots*(1+a.pace.ahead()) - (len(a.tasks) - len(a.answers))
 	if a.ending || a.Limits.Paused || l.drained || want <= 0 || len(a.answers) > maxUnacknowledged {
 		return l.credit

@@ -45,7 +45,7 @@ func main() {
 	defer e.executor.Close()
 	exit(agent.New(agent.Config{
 		Server: *server, Engine: e, Log: slog.New(slog.DiscardHandler), Observe: func(agent.Event) {},
-		Hello: wire.Hello{Name: *name, Secret: secret, Slots: 1, Engine: "wazero", Profiles: sandbox.Profiles()},
+		Hello: wire.Hello{Name: *name, Secret: secret, Slots: 1, Engine: "wazero", Profiles: sandbox.Profiles},
 	}).Run(ctx))
 }
 
@@ -70,21 +70,24 @@ type engine struct {
 	lie      byte // what the last byte of an output is changed by
 }
 
-func (e *engine) module(hash string) sandbox.Module {
-	return sandbox.Module{ID: sandbox.ID(hash), Path: filepath.Join(e.dir, hash+".wasm")}
+func (e *engine) module(m agent.Module) sandbox.Module {
+	return sandbox.Module{ID: sandbox.ID(m.Hash), Path: filepath.Join(e.dir, m.Hash+".wasm"), Profile: m.Profile}
 }
 
 // Load lays a module on the disk.
-func (e *engine) Load(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) error {
+func (e *engine) Load(ctx context.Context, wanted agent.Module, fetch func(context.Context) ([]byte, error)) *wire.Failure {
+	m := e.module(wanted)
 	data, err := fetch(ctx)
+	if err == nil {
+		err = errors.Join(os.MkdirAll(e.dir, 0o700), os.WriteFile(m.Path, data, 0o600))
+	}
+	if err == nil {
+		err = e.executor.Load(m).Err()
+	}
 	if err != nil {
-		return err
+		return &wire.Failure{Kind: string(sandbox.Machine), Message: err.Error()}
 	}
-	m := e.module(hash)
-	if err := errors.Join(os.MkdirAll(e.dir, 0o700), os.WriteFile(m.Path, data, 0o600)); err != nil {
-		return err
-	}
-	return e.executor.Load(m)
+	return nil
 }
 
 // Forget keeps the file.
@@ -94,7 +97,7 @@ func (e *engine) Forget(string) {}
 func (e *engine) Start(_ int, t agent.Task, done func(agent.Outcome)) (stop func()) {
 	task := sandbox.Task{Module: e.module(t.Module), Args: t.Args, Input: t.Input, Time: t.Time, Output: t.Output}
 	return e.executor.Submit(task, func(o sandbox.Outcome) {
-		out := agent.Outcome{Output: o.Output, Took: o.Took}
+		out := agent.Outcome{Output: o.Output, Took: o.Took, Elapsed: o.Elapsed}
 		if o.Failure != nil {
 			out.Failure = &wire.Failure{Kind: string(o.Failure.Kind), Message: o.Failure.Message, Stderr: o.Stderr}
 		} else if e.answers.Add(1) > e.after && len(out.Output) > 0 {

@@ -46,6 +46,9 @@ export interface Status {
   volunteer: string;
   /** Why there is no work; empty while there is some. */
   idle: string;
+  /** Why this machine asks for no work, and until when, in milliseconds since 1970; empty and 0 while it does. */
+  trouble: string;
+  troubleUntil: number;
   totals: Totals;
   /** Results that the grid has not acknowledged yet. They are kept until it has. */
   unacknowledged: number;
@@ -81,7 +84,16 @@ export interface Running {
 }
 
 export interface News {
-  event: 'connected' | 'disconnected' | 'loading' | 'missing' | 'computed' | 'failed' | 'idle' | 'rejected';
+  event:
+    | 'connected'
+    | 'disconnected'
+    | 'loading'
+    | 'missing'
+    | 'computed'
+    | 'failed'
+    | 'idle'
+    | 'rejected'
+    | 'trouble';
   job?: string;
   title?: string;
   task?: number;

@@ -93,6 +93,8 @@ function tell(news: News): { text: string; bad: boolean } {
       return { text: `${task}${title} failed${why}`, bad: true };
     case 'rejected':
       return { text: `${task}${title} does not count${why}`, bad: true };
+    case 'trouble':
+      return { text: `This machine has trouble${why}`, bad: true };
     case 'idle':
       return { text: `No work${why}`, bad: false };
   }

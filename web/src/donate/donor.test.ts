@@ -89,6 +89,14 @@ describe('start', () => {
     expect(donor.state).toBe('offline');
     agent.status({ running: [task], idle: 'stale' });
     expect(donor.state).toBe('computing');
+    agent.status({ trouble: 'there was not enough memory on this machine', troubleUntil: 1 });
+    expect(donor.state).toBe('trouble');
+    agent.status({
+      running: [task],
+      trouble: 'there was not enough memory on this machine',
+      troubleUntil: 1,
+    });
+    expect(donor.state).toBe('computing');
   });
 
   it('gives up on an agent that says nothing for 20 seconds', async () => {

@@ -38,6 +38,8 @@ export const quiet: Status = {
   retryAt: 0,
   volunteer: 'v',
   idle: '',
+  trouble: '',
+  troubleUntil: 0,
   totals: nothing,
   unacknowledged: 0,
   computing: 0,

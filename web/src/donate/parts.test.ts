@@ -217,6 +217,13 @@ describe('words', () => {
     );
   });
 
+  it('say what keeps the machine from computing, and until when', () => {
+    const status = { ...quiet, trouble: 'there was not enough memory', troubleUntil: 62_000 };
+    expect(explain('trouble', { ...facts, status }, 2000)).toBe(
+      'There was not enough memory. Next try in 1:00. What it had went back to the grid.',
+    );
+  });
+
   it('say all the reasons of a pause', () => {
     const pauses = new Set(['battery', 'timer'] as const);
     const status = { ...quiet, running: { length: 1 } };

@@ -15,6 +15,7 @@ export type State =
   | 'computing'
   | 'paused'
   | 'nowork'
+  | 'trouble'
   | 'offline'
   | 'finishing'
   | 'stopping'
@@ -29,7 +30,10 @@ export type State =
 export interface Facts {
   phase: Phase;
   unsupported: boolean;
-  status?: Pick<Status, 'connection' | 'idle' | 'reason' | 'retryAt' | 'unacknowledged'> & {
+  status?: Pick<
+    Status,
+    'connection' | 'idle' | 'reason' | 'retryAt' | 'unacknowledged' | 'trouble' | 'troubleUntil'
+  > & {
     running: { length: number };
   };
   end?: { code: EndCode; reason: string };
@@ -55,6 +59,7 @@ export function stateOf({ phase, unsupported, status, end, pauses }: Facts): Sta
   if (phase === 'finishing') return 'finishing';
   if (pauses.size > 0) return 'paused';
   if (!status || status.connection === 'connecting') return 'starting';
+  if (status.trouble && status.running.length === 0) return 'trouble';
   return status.idle && status.running.length === 0 ? 'nowork' : 'computing';
 }
 
@@ -74,6 +79,7 @@ export const looks: Record<State, Look> = {
   computing: { icon: 'check', tone: 'good', title: 'Computing' },
   paused: { icon: 'pause', tone: 'calm', title: 'Paused' },
   nowork: { icon: 'clock', tone: 'calm', title: 'Ready, but there is no work' },
+  trouble: { icon: 'warning', tone: 'bad', title: 'This machine cannot compute now' },
   offline: { icon: 'retry', tone: 'busy', title: 'The grid cannot be reached' },
   finishing: { icon: 'clock', tone: 'busy', title: 'Finishing the current tasks' },
   stopping: { icon: 'spin', tone: 'busy', title: 'Stopping' },
@@ -113,6 +119,8 @@ export function explain(state: State, facts: Facts & { missing: string[]; waitin
       return pausedBecause(facts, now);
     case 'nowork':
       return `${sentence(status?.idle)} The grid sends a task as soon as there is one; you need not do anything.`;
+    case 'trouble':
+      return `${sentence(status?.trouble)} ${retry(status?.troubleUntil ?? 0, now)} What it had went back to the grid.`;
     case 'offline':
       return `${sentence(status?.reason)} ${retry(status?.retryAt ?? 0, now)} ${kept(status?.unacknowledged ?? 0)}`.trim();
     case 'finishing':

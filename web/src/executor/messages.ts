@@ -12,6 +12,8 @@ export interface Task {
   seedHigh: number;
   /** Bytes that it may write. */
   limit: number;
+  /** What WASI answers, as in package sandbox; 0 is 1. */
+  profile: number;
 }
 
 /** A module comes along with each task; to load one ahead there is nothing to do but to answer. */
@@ -24,7 +26,7 @@ export interface Outcome {
   output: Uint8Array;
   stderr: Uint8Array;
   /** As in package sandbox; empty if there is no failure. */
-  kind: '' | 'exit' | 'trap' | 'output' | 'crash' | 'module';
+  kind: '' | 'exit' | 'trap' | 'output' | 'module' | 'machine';
   message: string;
   /** Microseconds of running. */
   took: number;

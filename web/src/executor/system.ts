@@ -31,6 +31,7 @@ export class System {
     input: Uint8Array,
     seed: bigint,
     limit: number,
+    readonly profile: number,
   ) {
     this.stdout = new Output(limit, false);
     this.#random = new Random(seed);
@@ -58,6 +59,7 @@ export class System {
       sock_send: refuse,
       sock_shutdown: refuse,
     };
+    if (this.profile >= 2) Object.assign(own, placeless);
     return { wasi_snapshot_preview1: { ...this.#wasi.wasiImport, ...own } };
   }
 
@@ -147,6 +149,10 @@ export class System {
     this.#monotonic += ns;
   }
 }
+
+/** From profile 2 on the streams have no places to seek, read or write at, as POSIX says of a pipe. */
+const noPlace = (file: number) => (file >>> 0 <= 2 ? wasi.ERRNO_SPIPE : wasi.ERRNO_BADF);
+const placeless = { fd_seek: noPlace, fd_tell: noPlace, fd_pread: noPlace, fd_pwrite: noPlace };
 
 interface Subscription {
   user: bigint;
