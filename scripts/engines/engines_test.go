@@ -23,7 +23,7 @@ import (
 var (
 	// dir is for what the engines write.
 	dir string
-	// arm64 is potluck-worker for arm64. Its executors run under qemu-user, which
+	// arm64 is a runner for arm64. It and its executors run under qemu-user, which
 	// computes as the processor would.
 	arm64 string
 )
@@ -47,8 +47,8 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	arm64 = filepath.Join(dir, "potluck-worker")
-	build := exec.Command("go", "build", "-o", arm64, "potluck/wasmworker")
+	arm64 = filepath.Join(dir, "runner")
+	build := exec.Command("go", "build", "-o", arm64, "potluck/scripts/engines/runner")
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the runner for arm64: %v\n%s", err, out)
