@@ -11,8 +11,14 @@ import (
 func TestGolden(t *testing.T) {
 	golden.RoundTrip(t, "v1/from_worker.hex", fromWorker, Encode, Decode)
 	golden.RoundTrip(t, "v1/to_worker.hex", toWorker, Encode, Decode)
-	golden.Full(t, fromWorker)
-	golden.Full(t, toWorker)
+	from, to := fromWorker, toWorker
+	hello, batch := *from.Hello, to.Batches[0]
+	hello.Profiles, batch.Profile = []int{1, 2}, 2
+	from.Hello, to.Batches = &hello, []Batch{batch}
+	golden.RoundTrip(t, "v2/from_worker.hex", from, Encode, Decode)
+	golden.RoundTrip(t, "v2/to_worker.hex", to, Encode, Decode)
+	golden.Full(t, from)
+	golden.Full(t, to)
 }
 
 // Credit is by these ids: a volunteer is the same one for ever.

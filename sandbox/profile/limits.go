@@ -22,6 +22,7 @@ const (
 	allLocals    = 10_000_000
 	maxBrTable   = 65_520
 	maxBody      = 7_654_321 // bytes of one function
+	maxWeave     = 1 << 26   // locals times blocks of one function: compilers follow each local through each block
 	maxTable     = 1 << 18   // entries of one table; browsers stop at 10,000,000
 	tableEntry   = 32        // bytes that an entry of a table is taken to need
 	globalSize   = 32        // bytes that a global is taken to need

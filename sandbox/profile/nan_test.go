@@ -126,19 +126,20 @@ func TestCodeWithoutFloatsStaysAsItIs(t *testing.T) {
 
 // A function with many locals and loops would take a scan for each of them.
 func TestIntricateFunctionEndsSoon(t *testing.T) {
+	const loops = maxWeave/(maxLocals/2) - 1
 	locals := make([]valType, maxLocals/2)
 	for i := range locals {
 		locals[i] = f64
 	}
 	code := join(add64, opLocalSet, 0)
-	for range 20_000 {
+	for range loops {
 		code = append(code, join(opLoop, 0x40)...)
 	}
 	for i := range len(locals) - 1 { // each turn moves the fresh value one local on
 		from := len(locals) - 2 - i
 		code = appendLocal(appendLocal(code, opLocalGet, uint32(from)), opLocalSet, uint32(from+1))
 	}
-	for range 20_000 {
+	for range loops {
 		code = append(code, join(zero32, opBrIf, 0, opEnd)...)
 	}
 	_, err := Publish(command(nil, locals, code), memoryCap)

@@ -75,6 +75,7 @@ func (m *module) scanBody(i, watched int) error {
 	r := reader{data: b.code}
 	var in instruction
 	arithmetic, grows, watches := false, false, false
+	blocks := 0
 	for r.more() {
 		if err := r.instruction(m, &in); err != nil {
 			return err
@@ -87,6 +88,9 @@ func (m *module) scanBody(i, watched int) error {
 		if code == opTableGrow {
 			m.growing[in.a] = true
 		}
+		if in.immediate == blockType {
+			blocks++
+		}
 		if feature := featureOf(code); feature != "" {
 			m.uses[feature] = true
 		}
@@ -94,12 +98,23 @@ func (m *module) scanBody(i, watched int) error {
 			m.uses[featMulti] = true
 		}
 	}
+	if blocks*m.localsOf(i) > maxWeave {
+		return fmt.Errorf("it has %d blocks and %d locals, which takes compilers minutes: split it, or build it with less inlining", blocks, m.localsOf(i))
+	}
 	for list, is := range map[*[]int]bool{&m.arithmetic: arithmetic, &m.grows: grows, &m.watchers: watches} {
 		if is {
 			*list = append(*list, i)
 		}
 	}
 	return nil
+}
+
+// localsOf is how many locals a function has, its parameters among them.
+func (m *module) localsOf(i int) (n int) {
+	for _, run := range m.bodies[i].locals {
+		n += int(run.n)
+	}
+	return n + len(m.types[m.functions[m.imported+i]].params)
 }
 
 // featureOf names the feature that an instruction belongs to, "" for the first

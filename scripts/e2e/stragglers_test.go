@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"potluck/client"
+	"potluck/sandbox"
 	"potluck/sandbox/wasmtest"
 	"potluck/wire"
 )

@@ -513,7 +513,7 @@ type Receipt struct {
 	Policy string `json:"policy"`
 
 	// Profile Number of the deterministic profile that the module runs under.
-	Profile int `json:"profile"`
+	Profile int `json:"profile,omitempty,omitzero"`
 
 	// Provisional The job has not ended: the result may still be taken back.
 	Provisional bool `json:"provisional"`

@@ -19,15 +19,23 @@ func TestGoldenReceipt(t *testing.T) {
 		Lent: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC), Accepted: time.Date(2026, 11, 24, 10, 0, 1, 5e8, time.UTC),
 	}
 	golden.RoundTrip(t, "v1/receipt.json", r, json.Marshal, json.Unmarshal)
+	readByClients(t, "v1/receipt.json", r)
+	r.Profile = 2
+	golden.RoundTrip(t, "v2/receipt.json", r, json.Marshal, json.Unmarshal)
 	golden.Full(t, r)
+	golden.Full(t, readByClients(t, "v2/receipt.json", r))
+}
+
+// readByClients wants the client to read and write a receipt as the server does.
+func readByClients(t *testing.T, file string, r Receipt) (known client.Receipt) {
+	t.Helper()
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var known client.Receipt
 	if err := json.Unmarshal(data, &known); err != nil {
 		t.Fatal(err)
 	}
-	golden.RoundTrip(t, "v1/receipt.json", known, json.Marshal, json.Unmarshal)
-	golden.Full(t, known)
+	golden.RoundTrip(t, file, known, json.Marshal, json.Unmarshal)
+	return known
 }

@@ -12,6 +12,7 @@ import (
 
 	"potluck/contract"
 	"potluck/sandbox"
+	"potluck/sandbox/profile"
 	"potluck/scripts/golden"
 	"potluck/server/schedule"
 )
@@ -59,9 +60,17 @@ func older(t *testing.T, bucket jetstream.KeyValue, key string, data []byte) {
 }
 
 func TestGoldenJob(t *testing.T) {
+	first, full := fullJob(), fullJob()
+	full.Profile = 2
+	golden.Full(t, full)
+	for file, want := range map[string]Job{"v1/job.json": first, "v2/job.json": full} {
+		t.Run(file, func(t *testing.T) { goldenJob(t, file, want) })
+	}
+}
+
+func goldenJob(t *testing.T, file string, want Job) {
+	t.Helper()
 	l := open1(t, Config{})
-	want := fullJob()
-	golden.Full(t, want)
 	made := want
 	if err := l.CreateJob(t.Context(), &made); err != nil {
 		t.Fatal(err)
@@ -69,7 +78,7 @@ func TestGoldenJob(t *testing.T) {
 	if _, err := l.UpdateJob(t.Context(), want.ID, func(j *Job) error { j.Log = want.Log; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	old := golden.Bytes(t, "v1/job.json", raw(t, l.jobs, want.ID))
+	old := golden.Bytes(t, file, raw(t, l.jobs, want.ID))
 	older(t, l.jobs, want.ID, golden.Later(t, old))
 	got, err := l.ReadJob(t.Context(), want.ID)
 	if err != nil {
@@ -89,16 +98,27 @@ func same[T any](t *testing.T, got, want T) {
 }
 
 func TestGoldenModule(t *testing.T) {
-	l := open1(t, Config{})
-	want := Module{ID: module, Bytes: 3, Gated: true, Created: at, Owner: "01020304", Manifest: &contract.Manifest{
+	first := Module{ID: module, Bytes: 3, Gated: true, Created: at, Owner: "01020304", Manifest: &contract.Manifest{
 		Contract: contract.Version, Name: "square", Title: "Squares", Summary: "Squares numbers.", Parameters: json.RawMessage(`{"type":"object"}`),
 		Result: "application/json", Stages: []contract.Stage{contract.Map, contract.Reduce}, Split: "lines", Collect: contract.JSON,
 	}}
-	golden.Full(t, want)
+	full := first
+	full.Source, full.Profile, full.Report = module, 2, &profile.Report{
+		Features: []string{"SIMD"}, Memory: 512 << 20, Tables: 7, Canonical: 61, Grows: 1, Merged: 39146, Start: true,
+	}
+	golden.Full(t, full)
+	for file, want := range map[string]Module{"v1/module.json": first, "v2/module.json": full} {
+		t.Run(file, func(t *testing.T) { goldenModule(t, file, want) })
+	}
+}
+
+func goldenModule(t *testing.T, file string, want Module) {
+	t.Helper()
+	l := open1(t, Config{})
 	if err := l.PutModule(t.Context(), &want, []byte("abc")); err != nil {
 		t.Fatal(err)
 	}
-	old := golden.Bytes(t, "v1/module.json", raw(t, l.modules, string(module)))
+	old := golden.Bytes(t, file, raw(t, l.modules, string(module)))
 	older(t, l.modules, string(module), golden.Later(t, old))
 	got, err := l.Module(t.Context(), module)
 	if err != nil {
