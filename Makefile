@@ -44,7 +44,7 @@ picture: build ## take the picture that the README opens with
 
 .PHONY: test
 test: programs web generated lint ## check everything: what CI runs
-	scripts/install.sh gcc chromium firefox-esr
+	scripts/install.sh gcc chromium firefox-esr qemu-aarch64=qemu-user
 	cd web && npm test
 	$(MAKE) -j2 test-raced test-plain
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are named and missing. Usage: install.sh PACKAGE…
+# Installs the Debian packages of commands that are missing. Where a package is
+# called differently, it follows the command: install.sh gcc qemu-aarch64=qemu-user
 set -euo pipefail
 missing=()
-for package in "$@"; do
-	command -v "$package" >/dev/null || missing+=("$package")
+for wanted in "$@"; do
+	command -v "${wanted%%=*}" >/dev/null || missing+=("${wanted#*=}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if ! command -v apt-get >/dev/null; then

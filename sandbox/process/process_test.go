@@ -67,7 +67,7 @@ func runTask(x *sandbox.Executor, task sandbox.Task) sandbox.Outcome {
 var engines = map[string]Config{"compiler": {}, "interpreter": {Interpreter: true}}
 
 // TestConformance demands the same of both of wazero's engines; the browsers'
-// turn is in scripts/browser.
+// turn is in scripts/engines.
 func TestConformance(t *testing.T) {
 	for name, c := range engines {
 		t.Run(name, func(t *testing.T) {
