@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -290,8 +292,11 @@ func TestGoldenChunks(t *testing.T) {
 
 // The messages of a job's log: results, and who owns the job from here on.
 func TestGoldenResults(t *testing.T) {
-	l := open1(t, Config{})
-	l.Server = "server"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "server-id"), []byte("server\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := open1(t, Config{Dir: dir})
 	j := newJob(t, l)
 	r, _, err := l.OpenResults(t.Context(), j, nil)
 	if err != nil {
