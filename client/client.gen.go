@@ -225,11 +225,16 @@ type CreatedToken struct {
 
 // Failure defines model for Failure.
 type Failure struct {
-	At     time.Time `json:"at"`
-	By     string    `json:"by"`
-	Reason string    `json:"reason"`
-	Stderr string    `json:"stderr,omitempty,omitzero"`
-	Task   int       `json:"task"`
+	At time.Time `json:"at"`
+	By string    `json:"by"`
+
+	// Input How the task's input begins, if it is text.
+	Input  string `json:"input,omitempty,omitzero"`
+	Reason string `json:"reason"`
+
+	// Stderr The last lines that the program wrote to it.
+	Stderr string `json:"stderr,omitempty,omitzero"`
+	Task   int    `json:"task"`
 }
 
 // FieldProblem defines model for FieldProblem.

@@ -147,15 +147,31 @@ type Outcome struct {
 	Elapsed time.Duration `cbor:"5,keyasint,omitempty"`
 }
 
-// Err gives the failure as an error, nil if there is none, with the last line
-// the program wrote to stderr.
+// maxError is how much of stderr an error has in it, in bytes.
+const maxError = 1000
+
+// Err gives the failure as an error, nil if there is none, with the last lines
+// that the program wrote to stderr.
 func (o Outcome) Err() error {
 	if o.Failure == nil {
 		return nil
 	}
-	if text := strings.TrimSpace(string(o.Stderr)); text != "" {
-		lines := strings.Split(text, "\n")
-		return fmt.Errorf("%w: %s", o.Failure, lines[0])
+	if text := LastLines(o.Stderr, maxError); text != "" {
+		return fmt.Errorf("%w: %s", o.Failure, text)
 	}
 	return o.Failure
+}
+
+// LastLines is the end of what a program wrote to stderr, at most n bytes: a
+// program that prints a banner first says what went wrong last.
+func LastLines(stderr []byte, n int) string {
+	text := strings.TrimSpace(string(stderr))
+	if len(text) > n {
+		text = text[len(text)-n:]
+		if _, whole, found := strings.Cut(text, "\n"); found {
+			text = whole
+		}
+		text = "…" + strings.ToValidUTF8(text, "")
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
 }

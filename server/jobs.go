@@ -90,15 +90,31 @@ func (o *one) show(j *client.Job) error {
 	row("policy", "%s", j.Policy)
 	row("created", "%s", j.Created.Local().Format(time.DateTime))
 	if !j.Finished.IsZero() {
-		row("finished", "%s, after %s", j.Finished.Local().Format(time.DateTime), j.Finished.Sub(j.Created).Round(time.Millisecond))
+		row("finished", "%s", finished(j))
 	}
 	if j.Bytes > 0 {
 		row("result", "%d bytes of %s", j.Bytes, j.Media)
 	}
 	for _, f := range j.Failures {
-		row("failure", "task %d, by %s: %s %s", f.Task, f.By, f.Reason, strings.TrimSpace(f.Stderr))
+		row("failure", "task %d, by %s: %s", f.Task, f.By, f.Reason)
+		if f.Input != "" {
+			row("", "its input: %s", f.Input)
+		}
+		if f.Stderr != "" {
+			row("", "it wrote: %s", strings.ReplaceAll(f.Stderr, "\n", "\n\t"))
+		}
 	}
 	return w.Flush()
+}
+
+// finished says when a job ended and how long it took. Who set the server's clock
+// back meanwhile is told the first only.
+func finished(j *client.Job) string {
+	text := j.Finished.Local().Format(time.DateTime)
+	if took := j.Finished.Sub(j.Created); took >= 0 {
+		text += ", after " + took.Round(time.Millisecond).String()
+	}
+	return text
 }
 
 type jobCommand struct{ one }

@@ -235,6 +235,22 @@ func TestExitStatus(t *testing.T) {
 	if got := g.potluck("", "job", id); got.status != 0 || !strings.Contains(got.stdout, "no \uFFFD[2Jluck") || strings.Contains(got.stdout+failed.stderr, "\x1b") {
 		t.Errorf("what it wrote reaches the terminal: %+v", got)
 	}
+	wordy := write(t, "wordy.wasm", wasmtest.Exit(1, strings.Repeat("a program of ours, version 1\n", 100)+"the model\ndoes not converge"))
+	for _, command := range [][]string{{"run", "-q"}, {"submit", "--wait", "-q"}} {
+		got := g.potluck("17\n", append(command, wordy, "--input", "-")...)
+		if !strings.Contains(got.stderr, "task 0") || !strings.Contains(got.stderr, "the model\ndoes not converge; its input: 17\n") {
+			t.Errorf("%v says what went wrong: %+v", command, got)
+		}
+	}
+	newest := g.potluck("", "jobs", "--limit", "1", "--state", "failed")
+	_, id, _ = strings.Cut(newest.stdout, "\n")
+	id, _, _ = strings.Cut(id, " ")
+	got := g.potluck("", "job", id)
+	for _, text := range []string{"task 0, by", "its input: 17", "the model\n", "does not converge"} {
+		if !strings.Contains(got.stdout, text) {
+			t.Errorf("the job says nothing of %q: %+v", text, got)
+		}
+	}
 	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":3,"work":10000}`)})
 	if got := g.potluck("", "cancel", j.ID); got.status != 0 || !strings.Contains(got.stdout, "cancelled") {
 		t.Errorf("cancel: %+v", got)

@@ -58,7 +58,7 @@ func viewJob(j *ledger.Job, p dispatch.Progress, called func(volunteer string) s
 func viewFailures(tries []dispatch.Failing, called func(volunteer string) string) (view []Failure) {
 	for _, f := range tries {
 		view = append(view, Failure{
-			Task: f.Task, By: called(f.By), Reason: f.Reason, Stderr: f.Stderr, At: time.UnixMilli(f.At).UTC(),
+			Task: f.Task, By: called(f.By), Reason: f.Reason, Stderr: f.Stderr, Input: f.Input, At: time.UnixMilli(f.At).UTC(),
 		})
 	}
 	return view

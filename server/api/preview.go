@@ -109,8 +109,8 @@ func (a *API) try(ctx context.Context, d *draft, input []byte, p *Preview) {
 		Module: d.program.Module, Args: d.program.MapArgs(d.Args), Input: input,
 		Time: min(trialTime, a.TaskTime), Output: a.TaskOutput,
 	})
-	if ctx.Err() != nil {
-		return // all executors are busy
+	if f := o.Failure; ctx.Err() != nil || f != nil && f.Kind == sandbox.Machine {
+		return // all executors are busy, or the server has trouble of its own
 	}
 	p.tried(o, a.TaskTime)
 }

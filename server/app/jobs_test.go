@@ -191,7 +191,7 @@ func TestFailure(t *testing.T) {
 		_ = w.conn.CloseNow()
 	}
 	j = g.ended(j.ID)
-	if j.State != api.JobStateFailed || !strings.Contains(j.Reason, "task 0 failed with the referee too: the program exited with code 3; it wrote: on stderr") {
+	if j.State != api.JobStateFailed || !strings.Contains(j.Reason, "task 0 failed with the referee too: the program exited with code 3; it wrote: on stderr; its input: a") {
 		t.Fatalf("%+v", j)
 	}
 	if status, _, _ := g.request("DELETE", "/api/v1/jobs/"+j.ID+"x", nil); status != http.StatusNotFound {

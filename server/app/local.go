@@ -161,7 +161,7 @@ func (j *LocalJob) compute(ctx context.Context, p *program.Program, pool *sandbo
 		wait.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(inputs) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				if err := j.computeOne(ctx, p, pool, i, inputs[i], assembly); err != nil {
-					cancel(fmt.Errorf("task %d: %w", i, err))
+					cancel(fmt.Errorf("task %d: %w%s", i, err, program.InputNote(inputs[i])))
 					return
 				}
 				if n := done.Add(1); j.Progress != nil {

@@ -140,7 +140,7 @@ func TestLocalErrors(t *testing.T) {
 		{LocalJob{Program: "cold-fusion"}, "neither a built-in program nor a file"},
 		{LocalJob{Program: file("text.wasm", []byte("hello"))}, "not a WebAssembly module"},
 		{LocalJob{Program: file("trap.wasm", wasmtest.Trap()), Split: "range:1:3"}, "unreachable"},
-		{LocalJob{Program: file("exit.wasm", wasmtest.Exit(7, "no luck")), Split: "range:1:3"}, "code 7: no luck"},
+		{LocalJob{Program: file("exit.wasm", wasmtest.Exit(7, "no luck")), Split: "range:1:3"}, "code 7: no luck; its input: "},
 		{LocalJob{Program: file("flood.wasm", wasmtest.Flood()), Split: "range:1:3"}, "16777216 bytes"},
 		{LocalJob{Program: file("deep.wasm", wasmtest.Recurse()), Split: "range:1:3"}, "stack overflow"},
 		{LocalJob{Program: file("echo.wasm", wasmtest.Echo())}, "--input FILE"},

@@ -148,7 +148,8 @@ type Failing struct {
 	By     string `cbor:"2,keyasint" json:"by"` // the volunteer's id
 	Reason string `cbor:"3,keyasint" json:"reason"`
 	Stderr string `cbor:"4,keyasint,omitempty" json:"stderr,omitempty"`
-	At     int64  `cbor:"5,keyasint" json:"at"` // milliseconds since 1970
+	At     int64  `cbor:"5,keyasint" json:"at"`                        // milliseconds since 1970
+	Input  string `cbor:"6,keyasint,omitempty" json:"input,omitempty"` // how the task's input begins, if it is text
 }
 
 // A Query asks the owner of a job for something that only he has.

@@ -307,7 +307,7 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 		case schedule.Dissent:
 			person := a.people.all[e.Volunteer]
 			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", person.ID)
-			a.noteFailure(e.Task, person, "its result is not the right one", "")
+			a.noteFailure(ctx, e.Task, person, "its result is not the right one", nil)
 		case schedule.Conduct:
 			a.conduct(e)
 		case schedule.Judge:
@@ -317,7 +317,7 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 			a.assembly.Remove(int(e.Task))
 			a.hungry = true
 		case schedule.Fail:
-			a.fail(ctx, e.Reason)
+			a.fail(ctx, e.Reason+program.InputNote(a.inputOf(ctx, e.Task)))
 		case schedule.Lend, schedule.Accept, schedule.Confirm, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"potluck/sandbox"
 	"potluck/server/dispatch"
+	"potluck/server/program"
 	"potluck/server/schedule"
 	"potluck/wire"
 )
@@ -172,7 +173,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	if f := answer.Failure; f != nil {
 		e.Kind, e.Reason, e.Blame = schedule.Failure, reason(f), blame(f, r.Person)
 		hash = way(f)
-		a.noteFailure(answer.Task, r.Person, f.Message, string(f.Stderr))
+		a.noteFailure(ctx, answer.Task, r.Person, f.Message, f.Stderr)
 	} else if hash = answer.Hash; hash == nil {
 		sum := sha256.Sum256(answer.Output)
 		hash = sum[:]
@@ -229,7 +230,7 @@ func blame(f *wire.Failure, p dispatch.Person) schedule.Blame {
 			return schedule.Elsewhere
 		}
 		return schedule.OfTask
-	case sandbox.Load:
+	case sandbox.Load, sandbox.Machine:
 		return schedule.OfMachine
 	case sandbox.Crash:
 	}
@@ -238,8 +239,8 @@ func blame(f *wire.Failure, p dispatch.Person) schedule.Blame {
 
 func reason(f *wire.Failure) string {
 	text := f.Message
-	if stderr := strings.TrimSpace(string(f.Stderr)); stderr != "" {
-		text += "; it wrote: " + clip(stderr, 600)
+	if stderr := sandbox.LastLines(f.Stderr, 600); stderr != "" {
+		text += "; it wrote: " + stderr
 	}
 	return text
 }
@@ -254,14 +255,24 @@ func clip(s string, n int) string {
 // keptFailures is how many of the last failures a job remembers.
 const keptFailures = 20
 
-func (a *activeJob) noteFailure(task uint32, p dispatch.Person, reason, stderr string) {
+func (a *activeJob) noteFailure(ctx context.Context, task uint32, p dispatch.Person, reason string, stderr []byte) {
 	if len(a.failures) == keptFailures {
 		a.failures = a.failures[1:]
 	}
 	a.noted++
 	a.failures = append(a.failures, dispatch.Failing{
-		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: clip(stderr, 2000), At: clock().UnixMilli(),
+		Task: int(task), By: p.ID, Reason: clip(reason, 600), Stderr: sandbox.LastLines(stderr, 2000), At: clock().UnixMilli(),
+		Input: program.Excerpt(a.inputOf(ctx, task)),
 	})
+}
+
+// inputOf is the input of a task to be shown; nothing if it cannot be read.
+func (a *activeJob) inputOf(ctx context.Context, task uint32) []byte {
+	input, err := a.inputs.Get(ctx, int(task))
+	if err != nil {
+		a.log.Warn("cannot read the input of a task to show it", "task", task, "error", err)
+	}
+	return input
 }
 
 // outputObject names an output that was too large for a message.
