@@ -64,12 +64,14 @@ trust: ## attack the scheduler with simulated saboteurs, beside models of what o
 	go run ./scripts/trust
 
 .PHONY: fuzz
-fuzz: ## fuzz each parser for a minute
+fuzz: programs web ## fuzz each parser for a minute, and all engines with ten million random functions
 	@for package in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
 		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
 			echo "$$package $$target"; go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime 1m; \
 		done; \
 	done
+	scripts/install.sh chromium firefox-esr qemu-aarch64=qemu-user
+	go test -v ./scripts/engines -run 'Random|Moved|Publishing' -functions 10000000 -seed 0 -within 15m -timeout 5h
 
 .PHONY: lint
 lint: programs web/node_modules/.package-lock.json ## look for mistakes, natively and as the browser's worker is built

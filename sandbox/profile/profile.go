@@ -51,7 +51,7 @@ type pass func(*module, *Report) error
 
 // passes are the profile, in their order: the memory's maximum is what the
 // tables leave, and the check of memory.grow holds it.
-var passes = []pass{scan, checkExports, capTables, capMemory, foldStart, checkGrows, canonicalNaNs, mergeData}
+var passes = []pass{scan, checkExports, capTables, capMemory, foldStart, checkGrows, canonicalNaNs, avoidMistakes, mergeData}
 
 // Publish makes a module what the grid runs. A program may take up to memory
 // bytes, tables and globals included. The error says what is wrong with the

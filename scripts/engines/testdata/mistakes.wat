@@ -1,0 +1,25 @@
+;; What wazero 1.12's compiler for arm64 gets wrong in a module as it is. It
+;; writes a byte for each: wat2wasm mistakes.wat
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 64) "\ff\80\01\00")
+  ;; whether the bits that two numbers have in common are more than none
+  (func $more (param i32 i32) (result i32)
+    (if (result i32) (i32.gt_u (i32.and (local.get 0) (local.get 1)) (i32.const 0)) (then (i32.const 1)) (else (i32.const 0))))
+  (func $swapped (param i64 i64) (result i32) (local $zero i64)
+    (if (result i32) (i64.lt_s (local.get $zero) (i64.and (local.get 0) (local.get 1))) (then (i32.const 1)) (else (i32.const 0))))
+  (func $kept (param i64 i64) (result i32) (local $common i64)
+    (local.set $common (i64.and (local.get 0) (local.get 1)))
+    (if (result i32) (i64.lt_s (i64.const 0) (local.get $common)) (then (i32.const 1)) (else (i32.const 0))))
+  (func (export "_start")
+    (i32.store8 (i32.const 100) (i32.popcnt (i32.load8_s (i32.const 64))))
+    (i32.store8 (i32.const 101) (i32.popcnt (i32.load16_s (i32.const 64))))
+    (i32.store8 (i32.const 102) (call $more (i32.const 6) (i32.const 3)))
+    (i32.store8 (i32.const 103) (call $more (i32.const 6) (i32.const 8)))
+    (i32.store8 (i32.const 104) (call $swapped (i64.const 6) (i64.const 3)))
+    (i32.store8 (i32.const 105) (call $swapped (i64.const -6) (i64.const -3)))
+    (i32.store8 (i32.const 106) (call $kept (i64.const 6) (i64.const 3)))
+    (i32.store8 (i32.const 107) (call $kept (i64.const -6) (i64.const -3)))
+    (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 8))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
