@@ -41,9 +41,12 @@ func TestGolden(t *testing.T) {
 	older(t, "v1/return.hex", Return{Person: person, Worker: "gateway.1", Tasks: []uint32{1, 70_000}})
 	current(t, "v2/return.hex", Return{Person: newer, Worker: "gateway.1", Tasks: []uint32{1, 70_000}})
 	current(t, "v1/revoke.hex", Revoke{Worker: "gateway.1", Job: "job", Task: 70_000})
-	current(t, "v1/progress.hex", Progress{
+	progress := Progress{
 		Job: "job", Total: 9, Done: 4, Lent: 3, Waiting: 2, Voting: 1, Mean: 1_500_000, Failures: []Failing{failing}, Stuck: "paused",
-	})
+	}
+	older(t, "v1/progress.hex", progress)
+	progress.Failures = []Failing{newerFailing()}
+	current(t, "v2/progress.hex", progress)
 	current(t, "v1/query.hex", Query{Want: WantTasks, From: 10, N: 20, Open: true})
 	tasks := func(p Person) Tasks {
 		return Tasks{
@@ -63,9 +66,17 @@ func TestGolden(t *testing.T) {
 
 var failing = Failing{Task: 3, By: "0123456789abcdef", Reason: "exit status 3", Stderr: "no", At: 1_795_000_000_000}
 
+func newerFailing() Failing {
+	f := failing
+	f.Input = "12"
+	return f
+}
+
 // A failed job has its last failed tries in the ledger.
 func TestGoldenFailing(t *testing.T) {
 	golden.RoundTrip(t, "v1/failing.json", failing, json.Marshal, json.Unmarshal)
+	golden.RoundTrip(t, "v2/failing.json", newerFailing(), json.Marshal, json.Unmarshal)
+	golden.Full(t, newerFailing())
 }
 
 // older checks that a message of an older release is read.

@@ -25,6 +25,7 @@ func TestBlame(t *testing.T) {
 		{"time", dispatch.Person{}, schedule.OfTask},
 		{"crash", runner, schedule.Twice},
 		{"module", runner, schedule.OfMachine},
+		{"machine", runner, schedule.OfMachine},
 		{"what a stranger says", runner, schedule.Twice},
 	} {
 		t.Run(c.kind+" of "+c.by.Kind, func(t *testing.T) {
