@@ -1178,6 +1178,11 @@ type ClientInterface interface {
 	// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
 	GetVolunteer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Pardon Lift the quarantine of a volunteer, who is a newcomer again. For admins.
+	//
+	// Corresponds with POST /volunteers/{id}/pardon (the `Pardon` operationId).
+	Pardon(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWorkers The workers that are connected to this server.
 	//
 	// Corresponds with GET /workers (the `ListWorkers` operationId).
@@ -1791,6 +1796,21 @@ func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditor
 // Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
 func (c *Client) GetVolunteer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetVolunteerRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Pardon Lift the quarantine of a volunteer, who is a newcomer again. For admins.
+//
+// Corresponds with POST /volunteers/{id}/pardon (the `Pardon` operationId).
+func (c *Client) Pardon(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPardonRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -3129,6 +3149,40 @@ func NewGetVolunteerRequest(server string, id string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewPardonRequest constructs an http.Request for the Pardon method
+func NewPardonRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/volunteers/%s/pardon", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListWorkersRequest constructs an http.Request for the ListWorkers method
 func NewListWorkersRequest(server string) (*http.Request, error) {
 	var err error
@@ -3500,6 +3554,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
 	GetVolunteerWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetVolunteerResponse, error)
+
+	// PardonWithResponse Lift the quarantine of a volunteer, who is a newcomer again. For admins.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /volunteers/{id}/pardon (the `Pardon` operationId).
+	PardonWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*PardonResponse, error)
 
 	// ListWorkersWithResponse The workers that are connected to this server.
 	//
@@ -5030,6 +5091,47 @@ func (r GetVolunteerResponse) ContentType() string {
 	return ""
 }
 
+type PardonResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PardonResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PardonResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PardonResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PardonResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PardonResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWorkersResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5599,6 +5701,19 @@ func (c *ClientWithResponses) GetVolunteerWithResponse(ctx context.Context, id s
 		return nil, err
 	}
 	return ParseGetVolunteerResponse(rsp)
+}
+
+// PardonWithResponse Lift the quarantine of a volunteer, who is a newcomer again. For admins.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /volunteers/{id}/pardon (the `Pardon` operationId).
+func (c *ClientWithResponses) PardonWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*PardonResponse, error) {
+	rsp, err := c.Pardon(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePardonResponse(rsp)
 }
 
 // ListWorkersWithResponse The workers that are connected to this server.
@@ -6663,6 +6778,35 @@ func ParseGetVolunteerResponse(rsp *http.Response) (*GetVolunteerResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePardonResponse parses an HTTP response from a PardonWithResponse call
+func ParsePardonResponse(rsp *http.Response) (*PardonResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PardonResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem

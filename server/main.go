@@ -42,6 +42,7 @@ type cli struct {
 	Token     tokenCommand     `cmd:"" help:"Make, list and revoke tokens."`
 	Approve   approveCommand   `cmd:"" help:"Let those without a token run a program of your own."`
 	Approvals approvalsCommand `cmd:"" help:"List the programs that were approved."`
+	Pardon    pardonCommand    `cmd:"" help:"Lift the quarantine of a volunteer, who is a newcomer again."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }

@@ -128,6 +128,7 @@ func TestAccounts(t *testing.T) {
 		{[]string{"token", "create", "--role", "king"}, 2, "", "must be one of"},
 		{[]string{"approve", echo, "--token-file", submitter}, 1, "", "only admins"},
 		{[]string{"approve", echo, "--token-file", admin}, 0, "", ""},
+		{[]string{"pardon", "0123456789abcdef", "--token-file", admin}, 1, "", "not in quarantine"},
 		{[]string{"approvals", "--server", g.URL}, 0, "\n", ""},
 		{[]string{"jobs"}, 0, "square", ""},
 	} {

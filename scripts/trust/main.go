@@ -123,4 +123,5 @@ func main() {
 		}
 		fmt.Println()
 	}
+	printAccidents(100, 20, *seeds)
 }

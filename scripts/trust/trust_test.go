@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"potluck/server/schedule"
 )
@@ -47,5 +48,33 @@ func TestModels(t *testing.T) {
 	theirs := measure(defence{play: func(a attack, seed uint64) outcome { return playOthers(a, true, seed) }}, a, 2)
 	if r, w := theirs.perTask(), theirs.wrongShare(); r < 1.03 || r > 1.12 || w < 0.006 || w > 0.011 {
 		t.Errorf("BOINC's adaptive replication: %.3f results a task, %.2f %% wrong", r, 100*w)
+	}
+}
+
+// No accident of honest volunteers fails a job or expels anybody, and it delays
+// the end by little; a kind of machine that errs raises the alarm instead.
+func TestAccidents(t *testing.T) {
+	for f := hoarding; f <= erring; f++ {
+		for name, p := range map[string]schedule.Policy{"trusted": {}, "adaptive": {Trust: schedule.Adaptive}, "strict:2": {Trust: schedule.Strict, Quorum: 2}} {
+			if f == erring && name == "adaptive" {
+				continue // so few are compared that it takes a larger job
+			}
+			a := accident{fault: f, policy: p, volunteers: 40, tasks: 800, share: 0.1}
+			if f == erring {
+				a.share = 0.3
+			}
+			t.Run(faults[f]+", "+name, func(t *testing.T) {
+				const seeds = 3
+				got := suffer(a, seeds)
+				t.Logf("%d jobs failed, %d alarms, %d expelled, %v later", got.failed, got.alarms, got.expelled, got.delay)
+				alarms := 0
+				if f == erring && name == "strict:2" {
+					alarms = seeds
+				}
+				if got.failed > 0 || got.expelled > 0 || got.alarms != alarms || got.delay > 10*time.Second {
+					t.Errorf("want no failed job, %d alarms, nobody expelled, and at most 10s later", alarms)
+				}
+			})
+		}
 	}
 }

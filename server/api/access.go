@@ -29,6 +29,7 @@ var needs = map[string]Role{
 	"listTokens":   RoleAdmin,
 	"createToken":  RoleAdmin,
 	"revokeToken":  RoleAdmin,
+	"pardon":       RoleAdmin,
 }
 
 // guards has every operation that needs something look at its caller first.

@@ -954,6 +954,9 @@ type ServerInterface interface {
 	// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
 	// (GET /volunteers/{id})
 	GetVolunteer(ctx echo.Context, id string) error
+	// Pardon Lift the quarantine of a volunteer, who is a newcomer again. For admins.
+	// (POST /volunteers/{id}/pardon)
+	Pardon(ctx echo.Context, id string) error
 	// ListWorkers The workers that are connected to this server.
 	// (GET /workers)
 	ListWorkers(ctx echo.Context) error
@@ -1549,6 +1552,22 @@ func (w *ServerInterfaceWrapper) GetVolunteer(ctx echo.Context) error {
 	return err
 }
 
+// Pardon converts echo context to params.
+func (w *ServerInterfaceWrapper) Pardon(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Pardon(ctx, id)
+	return err
+}
+
 // ListWorkers converts echo context to params.
 func (w *ServerInterfaceWrapper) ListWorkers(ctx echo.Context) error {
 	var err error
@@ -1638,6 +1657,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/workers", wrapper.ListWorkers, options.OperationMiddlewares["listWorkers"]...)
 	router.DELETE(options.BaseURL+"/volunteers/me", wrapper.ForgetMe, options.OperationMiddlewares["forgetMe"]...)
 	router.GET(options.BaseURL+"/volunteers/:id", wrapper.GetVolunteer, options.OperationMiddlewares["getVolunteer"]...)
+	router.POST(options.BaseURL+"/volunteers/:id/pardon", wrapper.Pardon, options.OperationMiddlewares["pardon"]...)
 	router.GET(options.BaseURL+"/leaderboard", wrapper.GetLeaderboard, options.OperationMiddlewares["getLeaderboard"]...)
 
 }

@@ -47,7 +47,7 @@ func viewJob(j *ledger.Job, p dispatch.Progress, called func(volunteer string) s
 		v.Tasks = Tasks{Total: j.Tasks, Done: j.Done}
 		v.TaskSeconds = float64(j.Mean) / 1e6
 	} else {
-		v.Reason = p.Stuck
+		v.Reason = cmp.Or(j.Reason, p.Stuck) // it has one while it is on hold
 	}
 	if v.Failures = viewFailures(p.Failures, called); j.State.Final() && len(p.Failures) == 0 {
 		v.Failures = readFailures(j.Failures.Inline, called)
@@ -169,6 +169,9 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 	if err != nil {
 		return err
 	}
+	if j.Alarm && action == JobActionResume && p.role != RoleAdmin {
+		return refuse(http.StatusForbidden, "job %s is on hold until an admin has decided: %s", id, j.Reason)
+	}
 	if action == JobActionRetry {
 		release, err := a.reserve(c.Request().Context(), p, ledger.Usage{Jobs: 1})
 		if err != nil {
@@ -180,16 +183,40 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 		if !slices.Contains(step.from, j.State) {
 			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
 		}
-		j.State, j.Reason, j.Finished, j.Failures = step.to, "", time.Time{}, ledger.Blob{}
+		j.Decided = j.Decided || j.Alarm && action == JobActionResume
+		j.State, j.Reason, j.Finished, j.Failures, j.Alarm = step.to, "", time.Time{}, ledger.Blob{}, false
 		if step.to == ledger.Cancelled {
 			j.Finished, j.Done = time.Now(), a.hub.latest(id).Done
 		}
 		return nil
 	})
+	if err == nil && j.Decided && action == JobActionResume {
+		err = a.resumeOthers(c.Request().Context(), j)
+	}
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, a.view(j))
+}
+
+// resumeOthers resumes what is on hold for the same reason as a job on which an
+// admin has decided.
+func (a *API) resumeOthers(ctx context.Context, decided *ledger.Job) error {
+	for _, other := range a.Ledger.Jobs() {
+		if other.Module != decided.Module || !other.Alarm {
+			continue
+		}
+		_, err := a.Ledger.UpdateJob(ctx, other.ID, func(j *ledger.Job) error {
+			if j.Alarm && j.State == ledger.Paused {
+				j.State, j.Reason, j.Alarm, j.Decided = ledger.Running, "", false, true
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteJob deletes a job that has ended.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -26,8 +27,8 @@ func (a *API) ForgetMe(c echo.Context, params ForgetMeParams) error {
 
 // GetVolunteer says what the grid thinks of a volunteer, and his credit.
 func (a *API) GetVolunteer(c echo.Context, id string) error {
-	if raw, err := hex.DecodeString(id); err != nil || len(raw) != len(wire.VolunteerID(nil))/2 || strings.ToLower(id) != id {
-		return refuse(http.StatusNotFound, "%q is no volunteer: the id has %d hexadecimal digits, as on the leaderboard", id, len(wire.VolunteerID(nil)))
+	if err := isVolunteer(id); err != nil {
+		return err
 	}
 	r, s := a.Ledger.Reputation(id), a.Ledger.StandingOf(id, a.pending(c.Request().Context()))
 	return c.JSON(http.StatusOK, Volunteer{
@@ -35,6 +36,30 @@ func (a *API) GetVolunteer(c echo.Context, id string) error {
 		Trust: trusts[r.Standing], Reason: r.Reason, Proven: r.Proven, Probation: schedule.Probation, Answered: r.Answered, Checked: r.Checked,
 		Tasks: s.Tasks, Seconds: float64(s.Millis) / 1000, PendingTasks: s.Pending.Tasks, PendingSeconds: float64(s.Pending.Millis) / 1000,
 	})
+}
+
+// isVolunteer says what is wrong with the id of a volunteer, if anything.
+func isVolunteer(id string) error {
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != len(wire.VolunteerID(nil))/2 || strings.ToLower(id) != id {
+		return refuse(http.StatusNotFound, "%q is no volunteer: the id has %d hexadecimal digits, as on the leaderboard", id, len(wire.VolunteerID(nil)))
+	}
+	return nil
+}
+
+// Pardon lifts the quarantine of a volunteer.
+func (a *API) Pardon(c echo.Context, id string) error {
+	err := isVolunteer(id)
+	if err == nil {
+		err = a.Ledger.Pardon(c.Request().Context(), id)
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		return refuse(http.StatusConflict, "volunteer %s is not in quarantine", id)
+	}
+	if err != nil {
+		return err
+	}
+	a.Log.Info("a volunteer was pardoned", "volunteer", id, "by", callerOf(c).owner())
+	return c.NoContent(http.StatusNoContent)
 }
 
 // trusts are the words for standings.

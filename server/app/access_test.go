@@ -151,6 +151,7 @@ func TestRoles(t *testing.T) {
 			g.request("PUT", "/api/v1/approvals/"+module, nil, with(g.admin)...)
 			return module
 		}, nil, []int{no, not, not, gone, no, no, not, no}},
+		{"POST /api/v1/volunteers/:id/pardon", func() string { return wire.VolunteerID(secretOf("x")) }, nil, []int{no, not, not, conflict, no, no, not, no}},
 		{"DELETE /api/v1/tokens/:id", func() string { return g.submitter().ID }, nil, []int{no, not, not, gone, no, no, not, no}},
 	}
 	known := []string{"POST /api/v1/session", "DELETE /api/v1/session", "DELETE /api/v1/volunteers/me", "PUT /api/v1/work/:job/outputs/:hash"}

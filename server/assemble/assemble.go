@@ -250,6 +250,10 @@ func (a *Assembly) part(task int) (Record, []byte, error) {
 // that come later too. What he gave others have confirmed, or it is removed.
 func (a *Assembly) Disown(volunteer string) { a.liars.Store(volunteer, nil) }
 
+// Reown takes back that a volunteer has lied: what they give from now on has
+// their name.
+func (a *Assembly) Reown(volunteer string) { a.liars.Delete(volunteer) }
+
 // Count is how many parts there are.
 func (a *Assembly) Count() int {
 	a.mu.Lock()

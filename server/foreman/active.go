@@ -36,6 +36,7 @@ type activeJob struct {
 	assembly *assemble.Assembly
 	people   roll
 	workers  index
+	kinds    index // of machines
 	effects  []schedule.Effect
 	stepped  schedule.Time // when the scheduler was last told something,
 	due      schedule.Time // and when it is to be told the time; 0 if that is not known
@@ -145,7 +146,7 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	established, caught := a.foreman.Ledger.Established(time.Now())
 	a.job = schedule.New(schedule.Config{
 		Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds(),
-		Seed: a.foreman.seed(j.ID), Established: established, Caught: caught, Referees: judgedAtOnce,
+		Seed: a.foreman.seed(j.ID), Established: established, Caught: caught, Referees: judgedAtOnce, Decided: j.Decided,
 	})
 	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
@@ -161,8 +162,9 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 		a.log.Error("some results of this job were damaged on disk; their tasks are computed again")
 	}
 	if j.State == ledger.Paused {
-		a.step(schedule.Event{Kind: schedule.Pause})
+		a.pause()
 	}
+	a.joinAlarm()
 	a.offer = dispatch.Offer{Job: j.ID, Epoch: a.own.Epoch, Weight: j.Priority, Profile: j.Profile}
 	a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick})) // all may be done
 	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.assembly.Count())
@@ -283,7 +285,7 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 			a.queued, a.hungry = -1, true
 		}
 	case ledger.Paused:
-		a.step(schedule.Event{Kind: schedule.Pause})
+		a.pause()
 	case ledger.Cancelled, "":
 		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel}))
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
@@ -295,6 +297,15 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 		}
 	}
 	return nil
+}
+
+// pause has nothing be lent, and nothing be accepted if that is for an alarm.
+func (a *activeJob) pause() {
+	kind := schedule.Pause
+	if a.record.Alarm {
+		kind = schedule.Hold
+	}
+	a.step(schedule.Event{Kind: kind})
 }
 
 // react does what effects ask for that is the same wherever they come from.
@@ -318,6 +329,8 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 			a.hungry = true
 		case schedule.Fail:
 			a.fail(ctx, e.Reason+program.InputNote(a.inputOf(ctx, e.Task)))
+		case schedule.Alarm:
+			a.alarm(e.Machine)
 		case schedule.Lend, schedule.Accept, schedule.Confirm, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
 		}
 	}
@@ -332,6 +345,10 @@ func (a *activeJob) conduct(e schedule.Effect) {
 		a.assembly.Disown(id)
 		a.foreman.metrics.liars.Inc()
 		a.log.Warn("a volunteer is in quarantine: his result was wrong", "volunteer", id)
+	}
+	if e.Did.Reinstated {
+		a.assembly.Reown(id)
+		a.log.Warn("a volunteer is in quarantine no more: their kind of machine differs", "volunteer", id)
 	}
 	a.foreman.say(id, e.Did, why)
 }
@@ -409,6 +426,8 @@ func (a *activeJob) progress() dispatch.Progress {
 	switch {
 	case a.full:
 		p.Stuck = ledger.ErrFull.Error()
+	case a.record.State == ledger.Paused && a.record.Alarm:
+		p.Stuck = a.record.Reason
 	case a.record.State == ledger.Paused:
 		p.Stuck = "paused"
 	case a.still(c) > stuckAfter:
@@ -500,7 +519,7 @@ func verdictOf(k schedule.EffectKind) (wire.Status, bool) {
 		return wire.Late, true
 	case schedule.Refuse:
 		return wire.Rejected, true
-	case schedule.Lend, schedule.Revoke, schedule.Retract, schedule.Judge, schedule.Conduct, schedule.Dissent, schedule.Finish:
+	case schedule.Lend, schedule.Revoke, schedule.Retract, schedule.Judge, schedule.Conduct, schedule.Dissent, schedule.Alarm, schedule.Finish:
 	}
 	return 0, false
 }

@@ -29,7 +29,7 @@ func (f *Foreman) say(volunteer string, did schedule.Did, reason string) {
 		s.reason = reason
 	}
 	f.said[volunteer] = s
-	if did.Lied {
+	if did.Lied || did.Reinstated {
 		select {
 		case f.urgent <- struct{}{}:
 		default:
@@ -92,9 +92,9 @@ func (f *Foreman) tellLedger(ctx context.Context) {
 	}
 }
 
-// hearReputation tells the jobs of a volunteer who is in quarantine now.
+// hearReputation tells the jobs of a volunteer who is in quarantine now, or was.
 func (f *Foreman) hearReputation(volunteer string, r ledger.Reputation) {
-	if r.Standing != schedule.Quarantined {
+	if r.Standing != schedule.Quarantined && r.PardonedAt == 0 {
 		return
 	}
 	f.mu.Lock()
@@ -108,7 +108,7 @@ func (f *Foreman) hearReputation(volunteer string, r ledger.Reputation) {
 	}
 }
 
-// shun tells the scheduler of those who were caught elsewhere.
+// shun tells the scheduler of those who were caught elsewhere, or pardoned.
 func (a *activeJob) shun(ctx context.Context) {
 	a.foreman.mu.Lock()
 	liars := a.liars
@@ -128,7 +128,7 @@ func (a *activeJob) volunteer(ctx context.Context, p dispatch.Person) schedule.V
 	switch old := a.people.all[v]; {
 	case !known:
 		a.know(ctx, v, a.foreman.reputation(p.ID))
-	case old.Trusted != p.Trusted || old.Network != p.Network:
+	case old.Trusted != p.Trusted || old.Network != p.Network || old.Kind == "" && p.Kind != "":
 		a.people.all[v] = p
 		a.know(ctx, v, a.job.Reputation(v))
 	}
@@ -139,8 +139,14 @@ func (a *activeJob) know(ctx context.Context, v schedule.Volunteer, r schedule.R
 	p := a.people.all[v]
 	if r.Standing == schedule.Quarantined {
 		a.assembly.Disown(p.ID)
+	} else {
+		a.assembly.Reown(p.ID)
 	}
-	a.react(ctx, a.step(schedule.Event{Kind: schedule.Know, Volunteer: v, Reputation: r, Trusted: p.Trusted, Network: p.Network}))
+	e := schedule.Event{Kind: schedule.Know, Volunteer: v, Reputation: r, Trusted: p.Trusted, Network: p.Network}
+	if p.Kind != "" {
+		e.Machine = a.kinds.of(p.Kind) + 1
+	}
+	a.react(ctx, a.step(e))
 }
 
 // A roll numbers people in the order in which they come. Several workers of one

@@ -213,6 +213,7 @@ type metrics struct {
 	judged   prometheus.Counter
 	liars    prometheus.Counter
 	retracts prometheus.Counter
+	alarms   prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -226,8 +227,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 		judged:   prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_judged_total", Help: "Tasks that the server itself was asked to compute, as the referee."}),
 		liars:    prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_quarantined_total", Help: "Volunteers that were put in quarantine."}),
 		retracts: prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_retracted_total", Help: "Accepted results that were taken back."}),
+		alarms:   prometheus.NewCounter(prometheus.CounterOpts{Name: "potluck_alarms_total", Help: "Jobs that were put on hold because kinds of machines differ."}),
 	}
-	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs, m.partials, m.judged, m.liars, m.retracts)
+	r.MustRegister(m.active, m.verdicts, m.leases, m.appends, m.jobs, m.partials, m.judged, m.liars, m.retracts, m.alarms)
 	return m
 }
 

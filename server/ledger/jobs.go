@@ -64,7 +64,9 @@ type Job struct {
 	Bytes   int64  `json:"bytes,omitempty"` // of all inputs
 
 	State    State     `json:"state"`
-	Reason   string    `json:"reason,omitempty"` // why it failed
+	Reason   string    `json:"reason,omitempty"`  // why it failed, or is on hold
+	Alarm    bool      `json:"alarm,omitempty"`   // it is paused until an admin decides on a difference of kinds of machines
+	Decided  bool      `json:"decided,omitempty"` // an admin has decided, and the referee is right
 	Finished time.Time `json:"finished,omitzero"`
 	Done     int       `json:"done,omitempty"`    // accepted results, once the job is final
 	Mean     int64     `json:"mean,omitempty"`    // microseconds of computing a task took, likewise

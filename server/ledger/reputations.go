@@ -17,6 +17,7 @@ import (
 type Reputation struct {
 	schedule.Reputation
 	Reason string `json:"reason,omitempty"` // why he is in quarantine
+	Past   string `json:"past,omitempty"`   // why they were in the one that was lifted last
 
 	revision uint64
 }
@@ -71,7 +72,10 @@ func (l *Ledger) Established(now time.Time) (established, caught int) {
 func (l *Ledger) Behaved(ctx context.Context, volunteer string, did schedule.Did, reason string) error {
 	current := l.Reputation(volunteer)
 	for {
-		next := Reputation{Reputation: current.After(did), Reason: current.Reason}
+		next := Reputation{Reputation: current.After(did), Reason: current.Reason, Past: current.Past}
+		if current.Standing == schedule.Quarantined && next.Standing != schedule.Quarantined {
+			next.Reason, next.Past = "", current.Reason
+		}
 		if did.Lied && next.Reason == "" {
 			next.Reason = reason
 		}
@@ -95,6 +99,28 @@ func (l *Ledger) Behaved(ctx context.Context, volunteer string, did schedule.Did
 			return err
 		}
 	}
+}
+
+// Pardon lifts a quarantine: the volunteer is a newcomer again, and what was
+// before is kept. It gives ErrNotFound if they are not in quarantine.
+func (l *Ledger) Pardon(ctx context.Context, volunteer string) error {
+	current, err := l.readReputation(ctx, volunteer)
+	if err != nil {
+		return err
+	}
+	if current.Standing != schedule.Quarantined {
+		return fmt.Errorf("a quarantine of volunteer %s: %w", volunteer, ErrNotFound)
+	}
+	next := Reputation{Reputation: current.Pardoned(time.Now().UnixMicro()), Past: current.Reason}
+	data, err := json.Marshal(next)
+	if err == nil {
+		next.revision, err = l.conduct.Update(ctx, volunteer, data, current.revision)
+	}
+	if err != nil {
+		return fmt.Errorf("store the reputation of %s: %w", volunteer, full(err))
+	}
+	l.applyReputationOf(volunteer, next)
+	return nil
 }
 
 // readReputation reads what another server has just written.

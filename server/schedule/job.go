@@ -71,6 +71,9 @@ type Job struct {
 	waiting      int          // leases that wait in their workers' queues
 	mean         Time         // of computing a task, exponentially weighted; 0 before the first
 	paused, over bool
+	held         bool // by an alarm: nothing is accepted either
+	decided      bool // there is none any more
+	kinds        []kindTally
 }
 
 // A person is a volunteer as the job knows him.
@@ -78,6 +81,7 @@ type person struct {
 	Reputation
 	trusted bool
 	network uint32
+	kind    uint32 // of machine
 	turn    uint32 // grows whenever they may have what they had to pass over in the queue
 	first   uint32 // vouch
 	held    int32  // leases
@@ -85,6 +89,9 @@ type person struct {
 	drawn   int    // answers of his that were chosen to be compared
 	round   int    // of audits in which
 	pledged int    // so many of his answers are looked at
+
+	confirmed, differed bool // some answer was, see kindTally
+	expelled            bool // in quarantine for this job
 }
 
 // An openTask is one that volunteers have to do with. Its shares form a list.
@@ -139,7 +146,7 @@ func New(c Config) *Job {
 	chances := rand.New(rand.NewChaCha8(c.Seed)) //nolint:gosec // nobody can guess what ChaCha8 draws from a secret seed
 	j := &Job{
 		config: c, states: make([]uint8, c.Tasks), slots: make([]uint32, c.Tasks),
-		rand: chances, doubt: newDoubt(c), established: c.Established,
+		rand: chances, doubt: newDoubt(c), established: c.Established, decided: c.Decided,
 		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2,
 	}
 	for level := range j.ages {
@@ -337,7 +344,7 @@ func (j *Job) settle(o *openTask) {
 // conclude ends the job when all its tasks are accepted and nothing speaks
 // against any of them.
 func (j *Job) conclude() {
-	if j.over || j.accepted < j.config.Tasks || j.audits > 0 || j.weighs() && j.audit() {
+	if j.over || j.held || j.accepted < j.config.Tasks || j.audits > 0 || j.weighs() && j.audit() {
 		return
 	}
 	j.end()

@@ -37,6 +37,8 @@ type Reputation struct {
 	Failing  int      `json:"failing,omitempty"`  // weight of what failed or ran out of time
 	FailedAt Time     `json:"failed_at,omitempty"`
 	CaughtAt Time     `json:"caught_at,omitempty"`
+	// PardonedAt is when a quarantine was lifted last.
+	PardonedAt Time `json:"pardoned_at,omitempty"`
 }
 
 // Did is what a volunteer did: a change of his reputation.
@@ -46,13 +48,15 @@ type Did struct {
 	Failures int  // tasks that failed with him and with nobody else, or that ran out of time
 	Lied     bool // an answer was wrong: honest ones are the same, bit for bit
 	At       Time
+	// Reinstated says that what was taken for a lie was a difference of kinds of machines.
+	Reinstated bool
 }
 
 // Add puts what two did together.
 func (d Did) Add(other Did) Did {
 	return Did{
 		d.Right + other.Right, d.Alone + other.Alone, d.Failures + other.Failures,
-		d.Lied || other.Lied, max(d.At, other.At),
+		d.Lied || other.Lied, max(d.At, other.At), d.Reinstated || other.Reinstated,
 	}
 }
 
@@ -60,7 +64,7 @@ func (d Did) Add(other Did) Did {
 func (d Did) Less(part Did) Did {
 	return Did{
 		d.Right - part.Right, d.Alone - part.Alone, d.Failures - part.Failures,
-		d.Lied && !part.Lied, d.At,
+		d.Lied && !part.Lied, d.At, d.Reinstated && !part.Reinstated,
 	}
 }
 
@@ -80,7 +84,13 @@ func (r Reputation) After(d Did) Reputation {
 			r.Answered, r.Checked = r.Answered/2, r.Checked/2
 		}
 	}
-	if d.Lied {
+	switch {
+	case d.Reinstated && r.Standing == Quarantined:
+		r.Standing, r.PardonedAt = Newcomer, d.At
+		if r.Proven == Probation {
+			r.Standing = Established
+		}
+	case d.Lied && !d.Reinstated:
 		r.Standing, r.CaughtAt = Quarantined, d.At
 	}
 	if d.Failures > 0 {
@@ -90,6 +100,12 @@ func (r Reputation) After(d Did) Reputation {
 		r.Failing = max(0, r.Failing-d.Right-d.Alone)
 	}
 	return r
+}
+
+// Pardoned is the reputation after the operator has lifted a quarantine: a
+// newcomer's, whatever was before.
+func (r Reputation) Pardoned(at Time) Reputation {
+	return Reputation{CaughtAt: r.CaughtAt, PardonedAt: at}
 }
 
 // failing is the weight of what failed that is not forgotten yet.

@@ -59,6 +59,9 @@ type Config struct {
 	Established, Caught int
 	// Referees is how many tasks the referee can have at a time.
 	Referees int
+	// Decided says that the operator has decided after an alarm: who differs from
+	// the referee is at fault, whatever their machine.
+	Decided bool
 }
 
 // Validate says what is wrong with a configuration.
@@ -85,9 +88,10 @@ const (
 	Tick                     // nothing but the time; Next says when it is worth it
 	Gap                      // nobody was heard for Took, for the server itself stood still
 	Pause                    // lend nothing until Resume
+	Hold                     // lend and accept nothing until Resume: a difference of kinds is to be looked into
 	Resume
 	Cancel    // the job ends now
-	Know      // Volunteer has Reputation, is Trusted or not, and is of Network
+	Know      // Volunteer has Reputation, is Trusted or not, is of Network and has a Machine of a kind
 	Verdict   // the referee's own output for Task is of Digest
 	NoVerdict // the referee failed at Task too, in the way that Digest and Reason say, which is the fault of Blame
 	Restore   // Task was accepted before this state machine began: Digest, on Votes, or Sure
@@ -119,6 +123,7 @@ type Event struct {
 
 	Reputation Reputation
 	Trusted    bool   // a trusted runner: his word is the referee's
+	Machine    uint32 // number that the caller gives to a kind of machine; 0 if it is not known
 	Network    uint32 // two volunteers of one network other than 0 have one vote
 	Votes      []Vote
 	Sure       bool // the referee or a trusted runner has computed it too
@@ -140,6 +145,7 @@ const (
 	Judge                     // the referee is to compute Task
 	Conduct                   // Volunteer behaved as Did says: his reputation changes
 	Dissent                   // Volunteer's result for Task is not the right one
+	Alarm                     // the job is on hold: all with a Machine of a kind differ from the referee
 	Fail                      // the job fails, for Reason: Task cannot be done
 	Finish                    // all tasks are accepted
 )
@@ -163,6 +169,7 @@ type Effect struct {
 	Dissents  int  // and how many of them gave another result
 	Sure      bool // the referee or a trusted runner has computed it too
 	Did       Did
+	Machine   uint32
 	Reason    string
 }
 
@@ -172,6 +179,10 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 	j.now, j.out = max(j.now, now), effects
 	if int(e.Task) >= j.config.Tasks {
 		j.emit(Effect{Kind: Refuse, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker, Reason: "the job has no such task"})
+		return j.out
+	}
+	if j.held && !j.over && (e.Kind == Result || e.Kind == Failure || e.Kind == Verdict || e.Kind == NoVerdict) {
+		j.postpone(&e)
 		return j.out
 	}
 	switch e.Kind {
@@ -194,8 +205,10 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 		j.skip(e.Took)
 	case Pause:
 		j.paused = true
+	case Hold:
+		j.halt()
 	case Resume:
-		j.paused = false
+		j.release()
 	case Cancel:
 		j.end()
 	case Know:

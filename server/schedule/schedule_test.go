@@ -11,14 +11,14 @@ import (
 
 var eventNames = map[string]EventKind{
 	"want": Want, "result": Result, "failure": Failure, "return": Return, "gone": Gone,
-	"tick": Tick, "gap": Gap, "pause": Pause, "resume": Resume, "cancel": Cancel, "restore": Restore,
+	"tick": Tick, "gap": Gap, "pause": Pause, "hold": Hold, "resume": Resume, "cancel": Cancel, "restore": Restore,
 	"know": Know, "verdict": Verdict, "noverdict": NoVerdict,
 }
 
 var effectNames = map[EffectKind]string{
 	Lend: "lend", Accept: "accept", Pending: "pending", Late: "late", Refuse: "refuse",
 	Revoke: "revoke", Dissent: "dissent", Fail: "fail", Finish: "finish",
-	Confirm: "confirm", Retract: "retract", Judge: "judge", Conduct: "conduct",
+	Confirm: "confirm", Retract: "retract", Judge: "judge", Conduct: "conduct", Alarm: "alarm",
 }
 
 // stage plays scenarios: people by name, each with workers by number.
@@ -123,6 +123,9 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "checked", &e.Reputation.Checked)
 	d.MaybeScanArgs(t, "network", &worker)
 	e.Network = uint32(worker)
+	var kind int
+	d.MaybeScanArgs(t, "machine", &kind)
+	e.Machine = uint32(kind)
 	if e.Kind == Restore {
 		e.Votes = []Vote{{Volunteer: e.Volunteer}}
 	}
@@ -159,7 +162,7 @@ func (s *stage) tiles(t *testing.T, d *datadriven.TestData) string {
 	return out.String()
 }
 
-var blameNames = [...]string{OfTask: "", Twice: "twice", Elsewhere: "elsewhere", OfMachine: "machine"}
+var blameNames = [...]string{OfTask: "", Twice: "twice", Elsewhere: "elsewhere", OfMachine: "ofmachine"}
 
 var standingNames = [...]string{Newcomer: "newcomer", Established: "established", Quarantined: "quarantined"}
 
@@ -183,7 +186,15 @@ func (s *stage) write(out *strings.Builder, f Effect) {
 		return
 	}
 	if f.Kind == Conduct {
-		fmt.Fprintf(out, " by=%s right=%d alone=%d failures=%d lied=%t\n", s.people[f.Volunteer], f.Did.Right, f.Did.Alone, f.Did.Failures, f.Did.Lied)
+		fmt.Fprintf(out, " by=%s right=%d alone=%d failures=%d lied=%t", s.people[f.Volunteer], f.Did.Right, f.Did.Alone, f.Did.Failures, f.Did.Lied)
+		if f.Did.Reinstated {
+			fmt.Fprint(out, " reinstated")
+		}
+		fmt.Fprintln(out)
+		return
+	}
+	if f.Kind == Alarm {
+		fmt.Fprintf(out, " machine=%d\n", f.Machine)
 		return
 	}
 	fmt.Fprintf(out, " task=%d", f.Task)

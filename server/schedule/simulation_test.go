@@ -82,7 +82,7 @@ func (w *world) step(e Event) {
 			w.ended = "finished"
 		case Fail:
 			w.ended = f.Reason
-		case Pending, Late, Refuse, Dissent, Confirm, Conduct:
+		case Pending, Late, Refuse, Dissent, Confirm, Conduct, Alarm:
 		}
 	}
 }
@@ -236,7 +236,7 @@ func TestProperties(t *testing.T) {
 					if !strings.Contains(f.Reason, "task") {
 						t.Fatalf("failed without a reason: %q", f.Reason)
 					}
-				case Lend, Pending, Late, Refuse, Revoke, Confirm, Conduct, Dissent, Finish:
+				case Lend, Pending, Late, Refuse, Revoke, Confirm, Conduct, Dissent, Alarm, Finish:
 				}
 			}
 			check(t, j)
@@ -340,7 +340,7 @@ func checkTiles(t *rapid.T, j *Job, size int) {
 
 // anyKind has what happens often more often.
 var anyKind = []EventKind{
-	Want, Want, Want, Result, Result, Result, Result, Failure, Return, Gone, Tick, Tick, Gap, Pause, Resume, Know, Verdict, Verdict, NoVerdict,
+	Want, Want, Want, Result, Result, Result, Result, Failure, Return, Gone, Tick, Tick, Gap, Pause, Hold, Resume, Resume, Know, Verdict, Verdict, NoVerdict,
 }
 
 func anyEvent(tasks int) *rapid.Generator[Event] {
@@ -358,6 +358,7 @@ func anyEvent(tasks int) *rapid.Generator[Event] {
 			Reputation: Reputation{Standing: Standing(rapid.IntRange(0, 9).Draw(t, "standing") / 4), Checked: rapid.IntRange(0, 300).Draw(t, "checked")},
 			Trusted:    rapid.IntRange(0, 5).Draw(t, "trusted") == 0,
 			Network:    rapid.Uint32Range(0, 2).Draw(t, "network"),
+			Machine:    rapid.Uint32Range(0, 2).Draw(t, "machine"),
 		}
 	})
 }
@@ -470,7 +471,7 @@ func (y *yard) step(e Event) {
 			y.revoked++
 		case Finish:
 			y.ended = true
-		case Accept, Pending, Late, Refuse, Confirm, Retract, Judge, Conduct, Dissent, Fail:
+		case Accept, Pending, Late, Refuse, Confirm, Retract, Judge, Conduct, Dissent, Alarm, Fail:
 		}
 	}
 }

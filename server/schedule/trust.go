@@ -31,6 +31,9 @@ func (j *Job) know(e *Event) {
 	p := j.person(e.Volunteer)
 	caught := p.Standing != Quarantined && e.Reputation.Standing == Quarantined
 	p.Reputation, p.trusted, p.network = e.Reputation, e.Trusted, e.Network
+	if e.Machine != 0 {
+		p.kind = e.Machine
+	}
 	p.turn++
 	if caught && j.weighs() && !j.over { // what has ended stays as it is
 		j.shun(e.Volunteer)
@@ -50,6 +53,9 @@ func (j *Job) did(v Volunteer, d Did) {
 		j.doubt.saw(d.Lied)
 	}
 	p.Reputation = p.After(d)
+	if d.Right > 0 {
+		j.confirmed(p)
+	}
 	if p.Standing != was {
 		j.doubt.met(d.Lied)
 		j.moved(p, was)
@@ -77,6 +83,7 @@ func (j *Job) moved(p *person, was Standing) {
 func (j *Job) caught(liars []Volunteer) {
 	for _, v := range liars {
 		if p := j.person(v); !p.trusted && p.Standing != Quarantined {
+			p.expelled = true
 			j.did(v, Did{Lied: true})
 			j.shun(v)
 		}
@@ -320,6 +327,12 @@ func (j *Job) judge(o *openTask, e *Event) {
 		for i := j.kepts.at(o.accepted).first; i != none; i = j.vouches.at(i).next {
 			liars = append(liars, j.vouches.at(i).volunteer)
 		}
+	}
+	if kind, alarm := j.differs(o, e.Digest, liars); alarm {
+		o.referee = wanted
+		j.disputes = append(j.disputes, o.task)
+		j.alarm(kind)
+		return
 	}
 	j.caught(liars)
 	o.referee = unasked

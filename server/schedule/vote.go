@@ -206,7 +206,7 @@ func (j *Job) hopeless(o *openTask, why string) bool {
 // giveUp fails a task that volunteers cannot do, unless the referee can: liars
 // may say that they cannot, and their machines may be broken.
 func (j *Job) giveUp(o *openTask, reason string) {
-	if own := !j.weighs() && j.sameFailures(o, Digest{}) >= maxFailures; !own && o.referee != inVain && j.config.Referees > 0 {
+	if o.referee != inVain && j.config.Referees > 0 {
 		j.callFor(o)
 		return
 	}
