@@ -63,7 +63,7 @@ func older(t *testing.T, bucket jetstream.KeyValue, key string, data []byte) {
 
 func TestGoldenJob(t *testing.T) {
 	first, full := fullJob(), fullJob()
-	full.Profile = 2
+	full.Profile, full.Alarm, full.Decided = 2, true, true
 	golden.Full(t, full)
 	for file, want := range map[string]Job{"v1/job.json": first, "v2/job.json": full} {
 		t.Run(file, func(t *testing.T) { goldenJob(t, file, want) })
@@ -158,6 +158,21 @@ func TestGoldenToken(t *testing.T) {
 }
 
 func TestGoldenVolunteer(t *testing.T) {
+	lied := schedule.Did{Lied: true, At: at.UnixMicro() + 1}
+	for file, after := range map[string][]schedule.Did{
+		"v1/reputation.json": {lied},
+		"v2/reputation.json": {lied, {Reinstated: true, At: at.UnixMicro() + 2}, lied},
+	} {
+		t.Run(file, func(t *testing.T) {
+			if r := goldenVolunteer(t, file, after); len(after) > 1 {
+				golden.Full(t, r)
+			}
+		})
+	}
+}
+
+func goldenVolunteer(t *testing.T, file string, after []schedule.Did) Reputation {
+	t.Helper()
 	l := open1(t, Config{})
 	const id = "0123456789abcdef"
 	alias := Alias{Name: "Ada", Team: "Engines"}
@@ -165,17 +180,15 @@ func TestGoldenVolunteer(t *testing.T) {
 		t.Fatal(err)
 	}
 	did := schedule.Did{Right: schedule.Probation + 2, Alone: 3, Failures: 1, At: at.UnixMicro()}
-	for range 2 {
+	for _, did := range append([]schedule.Did{did}, after...) {
 		if err := l.Behaved(t.Context(), id, did, "a result was wrong"); err != nil {
 			t.Fatal(err)
 		}
-		did = schedule.Did{Lied: true, At: at.UnixMicro() + 1}
 	}
 	reputation := l.Reputation(id)
 	golden.Full(t, alias)
-	golden.Full(t, reputation)
 	oldAlias := golden.Bytes(t, "v1/alias.json", raw(t, l.aliasBucket, id))
-	oldReputation := golden.Bytes(t, "v1/reputation.json", raw(t, l.conduct, id))
+	oldReputation := golden.Bytes(t, file, raw(t, l.conduct, id))
 
 	l = open1(t, Config{})
 	older(t, l.aliasBucket, id, golden.Later(t, oldAlias))
@@ -183,6 +196,7 @@ func TestGoldenVolunteer(t *testing.T) {
 	heard(t, "the alias", func() bool { return l.Alias(id) == alias })
 	heard(t, "the reputation", func() bool { return l.Reputation(id).Standing != 0 })
 	same(t, l.Reputation(id), reputation)
+	return reputation
 }
 
 // heard waits until a watcher has brought something.
