@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"potluck/client"
@@ -146,7 +145,11 @@ func whole(t *testing.T, dir string) {
 func killChildren(t *testing.T, p *localgrid.Process) {
 	t.Helper()
 	for _, pid := range childrenOf(t, p.Process.Pid) {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		child, err := os.FindProcess(pid)
+		if err == nil {
+			err = child.Kill()
+		}
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
 	}
