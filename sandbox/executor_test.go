@@ -68,8 +68,9 @@ func TestTasksBehindARunaway(t *testing.T) {
 			x.Submit(Task{}, func(o Outcome) { got <- o })
 		}
 		synctest.Wait()
-		children[0].outcomes <- Outcome{Failure: &Failure{Time, ""}}
-		close(children[0].outcomes)
+		first := children[0]
+		first.outcomes <- Outcome{Failure: &Failure{Time, ""}}
+		close(first.outcomes)
 		if o := <-got; o.Failure == nil || o.Failure.Kind != Time {
 			t.Errorf("the runaway: %v", o.Failure)
 		}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"potluck/client"
@@ -146,7 +145,11 @@ func whole(t *testing.T, dir string) {
 func killChildren(t *testing.T, p *localgrid.Process) {
 	t.Helper()
 	for _, pid := range childrenOf(t, p.Process.Pid) {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		child, err := os.FindProcess(pid)
+		if err == nil {
+			err = child.Kill()
+		}
+		if err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
 	}
@@ -183,4 +186,44 @@ func TestDamagedCaches(t *testing.T) {
 			g.noFailure(p, "stopped asking", 0)
 		})
 	}
+}
+
+// A machine that cannot start programs gives its tasks back and says why; the
+// job waits for others and fails nowhere. When the trouble is over it computes.
+func TestRunnerThatCannotStartPrograms(t *testing.T) {
+	g, dir := start(t), t.TempDir()
+	binary := filepath.Join(dir, "potluck-worker")
+	install := func() {
+		data, err := os.ReadFile(filepath.Join(bin, "potluck-worker"))
+		if err = errors.Join(err, os.WriteFile(binary+".new", data, 0o700), os.Rename(binary+".new", binary)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install()
+	p, err := g.Run(binary, "--server", g.URL, "--identity", "none", "--slots", "2", "--json", "--cache", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the runner to connect", func() bool { return len(said(t, p)) > 0 })
+	if err := os.Remove(binary); err != nil {
+		t.Fatal(err)
+	}
+	trouble := func(n int) bool {
+		for _, e := range said(t, p) {
+			if e.Event == "trouble" && strings.Contains(e.Reason, "an executor could not be started") {
+				n--
+			}
+		}
+		return n <= 0
+	}
+	j := g.submit(squares)
+	until(t, "two troubles", func() bool { return trouble(2) })
+	if j = g.follow(j.ID, func(*client.Job) bool { return true }); j.State != client.JobStateRunning || len(j.Failures) > 0 {
+		t.Errorf("the job is %s: %s; %v", j.State, j.Reason, j.Failures)
+	}
+	install()
+	if last := g.ended(j.ID, client.JobStateDone); len(last.Failures) > 0 {
+		t.Errorf("%v", last.Failures)
+	}
+	g.noFailure(p, "stopped asking", 0)
 }
