@@ -218,9 +218,9 @@ func TestTried(t *testing.T) {
 		want    Preview
 	}{
 		"well":         {sandbox.Outcome{Took: time.Second}, time.Minute, Preview{Complete: true, TaskSeconds: 1}},
-		"a failure":    {failed(sandbox.Exit), time.Minute, Preview{Complete: true, TaskSeconds: 1, Failure: "why: a"}},
+		"a failure":    {failed(sandbox.Exit), time.Minute, Preview{Complete: true, TaskSeconds: 1, Failure: "why: a\nb"}},
 		"stopped":      {failed(sandbox.Time), time.Minute, Preview{TaskSeconds: 1}},
-		"over a limit": {failed(sandbox.Time), time.Second, Preview{TaskSeconds: 1, Failure: "why: a"}},
+		"over a limit": {failed(sandbox.Time), time.Second, Preview{TaskSeconds: 1, Failure: "why: a\nb"}},
 	} {
 		var got Preview
 		if got.tried(c.outcome, c.limit); got != c.want {

@@ -14,6 +14,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/nats-io/nats.go"
 
+	"potluck/sandbox"
 	"potluck/server/assemble"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
@@ -246,7 +247,7 @@ func (a *activeJob) finish(ctx context.Context) {
 
 // finishFailed fails the job if its program is to blame, and else only says so.
 func (a *activeJob) finishFailed(ctx context.Context, err error) error {
-	if errors.Is(err, ledger.ErrFull) || ctx.Err() != nil {
+	if errors.Is(err, ledger.ErrFull) || sandbox.IsMachines(err) || ctx.Err() != nil {
 		return err
 	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
