@@ -56,6 +56,7 @@ test-plain:
 
 .PHONY: bench
 bench: build ## measure speed and memory, beside floors measured in the same run
+	scripts/install.sh chromium clang wasm-ld=lld /usr/lib/wasm32-wasi/libc.a=wasi-libc "$$(clang --print-resource-dir 2>/dev/null)/lib/wasi/libclang_rt.builtins-wasm32.a=libclang-rt-dev-wasm32"
 	go run ./scripts/bench
 	go test -run '^$$' -bench . -benchtime 0.5s ./server/schedule ./server/ledger ./sandbox/process
 

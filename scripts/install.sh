@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of commands that are missing. Where a package is
-# called differently, it follows the command: install.sh gcc qemu-aarch64=qemu-user
+# Installs the Debian packages of commands and files that are missing. Where a
+# package is called differently, it follows: install.sh gcc qemu-aarch64=qemu-user
 set -euo pipefail
 missing=()
 for wanted in "$@"; do
-	command -v "${wanted%%=*}" >/dev/null || missing+=("${wanted#*=}")
+	command -v "${wanted%%=*}" >/dev/null || [ -f "${wanted%%=*}" ] || missing+=("${wanted#*=}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if ! command -v apt-get >/dev/null; then

@@ -232,8 +232,54 @@ func span(ctx context.Context, g *localgrid.Grid, job *client.Job) (time.Duratio
 //go:embed bare.html
 var barePage []byte
 
-// runInBrowser runs tasks in executors of a browser.
+// runInBrowser runs the map stage of tasks in executors of a browser.
 func runInBrowser(module []byte, inputs [][]byte, executors int) (time.Duration, error) {
+	p, err := openBare(module, []string{string(contract.Map)}, inputs)
+	if err != nil {
+		return 0, err
+	}
+	defer p.close()
+	return p.measure(executors)
+}
+
+// A bareTab is a page in a browser of its own that runs tasks when it is told to.
+type bareTab struct {
+	site    *httptest.Server
+	browser *chrome.Browser
+	tab     *chrome.Tab
+}
+
+func openBare(module []byte, args []string, inputs [][]byte) (p *bareTab, err error) {
+	p = &bareTab{site: httptest.NewServer(barePages(module, args, inputs))}
+	if p.browser, err = chrome.Start(); err != nil {
+		p.site.Close()
+		return nil, err
+	}
+	if p.tab, err = p.browser.Open(); err == nil {
+		err = p.tab.Do(chromedp.Navigate(p.site.URL + "/bare"))
+	}
+	if err == nil {
+		err = p.tab.Until("globalThis.measure")
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *bareTab) close() {
+	p.browser.Close()
+	p.site.Close()
+}
+
+// measure gives the time that all tasks take in so many executors.
+func (p *bareTab) measure(executors int) (time.Duration, error) {
+	millis, err := chrome.Read[float64](p.tab, fmt.Sprintf("measure(%d)", executors))
+	return time.Duration(millis * float64(time.Millisecond)), err
+}
+
+func barePages(module []byte, args []string, inputs [][]byte) http.Handler {
 	pages := http.NewServeMux()
 	pages.Handle("/", web.Handler())
 	pages.HandleFunc("GET /bare", func(w http.ResponseWriter, _ *http.Request) {
@@ -242,39 +288,21 @@ func runInBrowser(module []byte, inputs [][]byte, executors int) (time.Duration,
 	})
 	pages.HandleFunc("GET /module", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/wasm")
-		_, _ = w.Write(module) // likewise
+		_, _ = w.Write(module) // it is compiled there
 	})
 	pages.HandleFunc("GET /tasks", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"executor": executorPath(), "tasks": bareTasks(module, inputs)}) // likewise
+		_ = json.NewEncoder(w).Encode(map[string]any{"executor": executorPath(), "tasks": bareTasks(module, args, inputs)}) // likewise
 	})
-	site := httptest.NewServer(pages)
-	defer site.Close()
-	c, err := chrome.Start()
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	tab, err := c.Open()
-	if err != nil {
-		return 0, err
-	}
-	if err := tab.Do(chromedp.Navigate(site.URL + "/bare")); err != nil {
-		return 0, err
-	}
-	if err := tab.Until("globalThis.measure"); err != nil {
-		return 0, err
-	}
-	millis, err := chrome.Read[float64](tab, fmt.Sprintf("measure(%d)", executors))
-	return time.Duration(millis * float64(time.Millisecond)), err
+	return pages
 }
 
-func bareTasks(module []byte, inputs [][]byte) (all []map[string]any) {
+func bareTasks(module []byte, args []string, inputs [][]byte) (all []map[string]any) {
 	for _, input := range inputs {
-		t := sandbox.Task{Module: sandbox.Module{ID: sandbox.Hash(module)}, Args: []string{string(contract.Map)}, Input: input}
+		t := sandbox.Task{Module: sandbox.Module{ID: sandbox.Hash(module)}, Args: args, Input: input}
 		seed := t.Seed()
 		all = append(all, map[string]any{
 			"args": append([]string{contract.ProgramName}, t.Args...), "input": input, "limit": sandbox.DefaultOutput,
-			"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32),
+			"seedLow": uint32(seed), "seedHigh": uint32(seed >> 32), "profile": sandbox.Profile,
 		})
 	}
 	return all

@@ -89,6 +89,7 @@ func run(ctx context.Context, bin, only string, scale float64) error {
 		{"browser-short", b.tabTenMillis},
 		{"browser-echo", b.tabEchoes},
 		{"browser-kernel", b.kernel},
+		{"profile", b.profile},
 	} {
 		if m.name != "floors" && !strings.Contains(m.name, only) {
 			continue

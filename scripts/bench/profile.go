@@ -1,0 +1,244 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"potluck/contract"
+	"potluck/sandbox"
+	"potluck/sandbox/process"
+	"potluck/sandbox/profile"
+	"potluck/tasks"
+)
+
+// A subject is a program whose speed is measured as it was sent, but for the
+// memory's maximum, and as the grid runs it.
+type subject struct {
+	name   string
+	source []byte
+	args   []string
+	inputs [][]byte
+}
+
+// subjectParams make jobs of the catalogue of some tenths of a second.
+var subjectParams = map[string]string{
+	"primes": `{"to":30000000}`, "nqueens": `{"n":10}`, "pi": `{"samples":20000000}`, "mandelbrot": `{"width":512,"height":512}`,
+	"sleeper": `{"tasks":10,"work":15}`, "weather": `{"members":2,"columns":48,"days":1}`, "lorenz96": `{"starts":8}`,
+	"square": `{"numbers":[1,2,3,4,5,6,7,8]}`,
+}
+
+// profileRounds is how often each variant is measured in turn.
+const profileRounds = 7
+
+// profile measures what the deterministic profile costs.
+func (b *bench) profile() error {
+	dir, err := os.MkdirTemp("", "potluck-profile-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	kernels, err := kernels(b.ctx, dir)
+	if err != nil {
+		return err
+	}
+	builtins, err := builtins(b.ctx)
+	if err != nil {
+		return err
+	}
+	var all [2][]float64
+	for _, s := range append(kernels, builtins...) {
+		here, there, err := s.cost(dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		all[0], all[1] = append(all[0], here), append(all[1], there)
+		b.row("the profile's cost: "+s.name, fmt.Sprintf("%.2f × in wazero", here), fmt.Sprintf("%.2f × in Chromium", there), "at most 1.2 and 1.45")
+		_ = b.out.Flush() // it takes a while; a closed stdout shows at the end
+	}
+	b.row("  geometric mean", fmt.Sprintf("%.2f × in wazero", mean(all[0])), fmt.Sprintf("%.2f × in Chromium", mean(all[1])), "at most 1.08")
+	return nil
+}
+
+func mean(ratios []float64) float64 {
+	sum := 0.0
+	for _, r := range ratios {
+		sum += math.Log(r)
+	}
+	return math.Exp(sum / float64(len(ratios)))
+}
+
+// kernels compiles the C programs.
+func kernels(ctx context.Context, dir string) (all []subject, err error) {
+	sources, err := filepath.Glob("scripts/bench/kernels/*.c")
+	if err != nil || len(sources) == 0 {
+		return nil, errors.Join(err, errors.New("no kernels: run this in the top folder"))
+	}
+	for _, source := range sources {
+		name := strings.TrimSuffix(filepath.Base(source), ".c")
+		binary := filepath.Join(dir, name+".wasm")
+		out, err := exec.CommandContext(ctx, "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", binary, source, "-lm").CombinedOutput() //nolint:gosec // our own programs
+		if err != nil {
+			return nil, fmt.Errorf("compile %s (make bench installs what it takes): %w: %s", name, err, out)
+		}
+		module, err := os.ReadFile(binary)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, subject{name + " (C)", module, nil, [][]byte{{}}})
+	}
+	return all, nil
+}
+
+// builtins are small jobs of the catalogue.
+func builtins(ctx context.Context) (all []subject, err error) {
+	catalogue, err := tasks.Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range catalogue {
+		inputs := [][]byte{[]byte(strings.Repeat("the quick brown fox jumps over the lazy dog\n", 20_000))}
+		if params, splits := subjectParams[p.Name]; splits {
+			if _, inputs, err = splitBuiltin(ctx, p.Name, []byte(params)); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, subject{p.Name, p.Module, []string{string(contract.Map)}, inputs})
+	}
+	return all, nil
+}
+
+// cost measures how much longer a program takes under the profile.
+func (s subject) cost(dir string) (wazero, browser float64, err error) {
+	before, err := profile.Cap(s.source, sandbox.MaxMemory)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := profile.Publish(s.source, sandbox.MaxMemory)
+	if err != nil {
+		return 0, 0, err
+	}
+	if wazero, err = inTurns(before, after, func(p profile.Published) (timer, error) { return s.inWazero(dir, p) }); err != nil {
+		return 0, 0, err
+	}
+	browser, err = inTurns(before, after, s.inBrowser)
+	return wazero, browser, err
+}
+
+// A timer measures a module that was started, and ends it.
+type timer struct {
+	measure func() (time.Duration, error)
+	end     func()
+}
+
+// inTurns gives the ratio of the medians of two variants.
+func inTurns(before, after profile.Published, start func(profile.Published) (timer, error)) (float64, error) {
+	var timers [2]timer
+	for i, p := range []profile.Published{before, after} {
+		t, err := start(p)
+		if err != nil {
+			return 0, err
+		}
+		defer t.end()
+		timers[i] = t
+	}
+	var took [2][]time.Duration
+	for round := range profileRounds {
+		for i := range timers {
+			i = (i + round) % len(timers) // either comes first
+			d, err := timers[i].measure()
+			if err != nil {
+				return 0, err
+			}
+			took[i] = append(took[i], d)
+		}
+	}
+	return median(took[1]).Seconds() / median(took[0]).Seconds(), nil
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.SortFunc(all, cmp.Compare[time.Duration])
+	return all[len(all)/2]
+}
+
+// inWazero measures CPU time in an executor.
+func (s subject) inWazero(dir string, p profile.Published) (timer, error) {
+	m := sandbox.Module{ID: p.ID, Path: filepath.Join(dir, string(p.ID)), Profile: sandbox.Profile}
+	if err := os.WriteFile(m.Path, p.Module, 0o600); err != nil {
+		return timer{}, err
+	}
+	x := sandbox.NewExecutor(process.Config{}.Spawn)
+	measure := func() (sum time.Duration, err error) {
+		for _, input := range s.inputs {
+			o := x.Run(context.Background(), sandbox.Task{Module: m, Args: s.args, Input: input})
+			if err := o.Err(); err != nil {
+				return 0, err
+			}
+			sum += o.Took
+		}
+		return sum, nil
+	}
+	_, err := measure() // it compiles
+	return timer{measure, x.Close}, err
+}
+
+// inBrowser measures the CPU time of the processes that run pages, in a browser
+// of its own. An executor runs the first task once more before it begins.
+func (s subject) inBrowser(p profile.Published) (timer, error) {
+	others := pageProcesses()
+	page, err := openBare(p.Module, s.args, s.inputs)
+	if err != nil {
+		return timer{}, err
+	}
+	ours := slices.DeleteFunc(pageProcesses(), func(pid int) bool { return slices.Contains(others, pid) })
+	used := func() (sum time.Duration) {
+		for _, pid := range ours {
+			sum += cpuOf(pid)
+		}
+		return sum
+	}
+	measure := func() (time.Duration, error) {
+		before := used()
+		_, err := page.measure(1)
+		return used() - before, err
+	}
+	_, err = measure() // it compiles, and again what runs often
+	return timer{measure, page.close}, err
+}
+
+// pageProcesses are those that run pages in browsers that this process has
+// started (Linux).
+func pageProcesses() (all []int) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline") // elsewhere there are none
+	for _, line := range lines {
+		command, _ := os.ReadFile(line) // it may have ended
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(line)))
+		if strings.Contains(string(command), "--type=renderer") && descends(pid) {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
+// descends says whether a process was started by this one, or by one that was.
+func descends(pid int) bool {
+	for pid > 1 && pid != os.Getpid() {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 {
+			pid, _ = strconv.Atoi(fields[1])
+		} else {
+			return false
+		}
+	}
+	return pid == os.Getpid()
+}
