@@ -8,7 +8,7 @@ import (
 
 // walkBudget bounds the work on the functions of one module: it counts the
 // words that are compared and copied where branches meet.
-const walkBudget = 400_000_000
+const walkBudget = 100_000_000
 
 var errIntricate = errors.New("it is too intricate to be checked: it has very many locals, loops and branches in one function")
 
