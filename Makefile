@@ -46,7 +46,8 @@ picture: build ## take the picture that the README opens with
 test: programs web generated lint ## check everything: what CI runs
 	scripts/install.sh gcc chromium firefox-esr qemu-aarch64=qemu-user
 	cd web && npm test
-	$(MAKE) -j2 test-raced test-plain
+	$(MAKE) test-raced
+	$(MAKE) test-plain
 
 .PHONY: test-raced test-plain
 test-raced: # one package at a time: much of it waits, while the others compute

@@ -61,16 +61,34 @@ type Library struct {
 // New opens a library. The modules of the built-in programs are only stored
 // when a job first uses them.
 func New(c Config) (*Library, error) {
+	failed := make([]error, len(c.Builtins))
+	var wait sync.WaitGroup
 	for i := range c.Builtins {
-		b := &c.Builtins[i]
-		p, err := profile.Publish(b.Module, c.Memory)
-		if err != nil {
-			return nil, fmt.Errorf("built-in program %s: %w", b.Name, err)
-		}
-		b.Source = sandbox.Hash(b.Module)
-		b.Module, b.ID, b.Report = p.Module, p.ID, p.Report
+		wait.Go(func() { failed[i] = c.Builtins[i].publish(c.Memory) })
 	}
-	return &Library{config: c, known: map[sandbox.ID]*ledger.Module{}}, nil
+	wait.Wait()
+	return &Library{config: c, known: map[sandbox.ID]*ledger.Module{}}, errors.Join(failed...)
+}
+
+// published are the built-in programs as this process has published them, by
+// source and memory: each takes a tenth of a second, and a process may start
+// several servers.
+var published sync.Map
+
+type builtinKey struct {
+	source sandbox.ID
+	memory int
+}
+
+func (b *Builtin) publish(memory int) error {
+	key := builtinKey{sandbox.Hash(b.Module), memory}
+	once, _ := published.LoadOrStore(key, sync.OnceValues(func() (profile.Published, error) { return profile.Publish(b.Module, memory) }))
+	p, err := once.(func() (profile.Published, error))()
+	if err != nil {
+		return fmt.Errorf("built-in program %s: %w", b.Name, err)
+	}
+	b.Source, b.Module, b.ID, b.Report = key.source, p.Module, p.ID, p.Report
+	return nil
 }
 
 // Builtins lists the built-in programs.
