@@ -59,9 +59,9 @@ func (g *grid) holds(name, job string) {
 
 // endsSoon waits for the end of a job of which somebody held leases and said
 // nothing from a time on. The others are never without work for longer than it
-// takes until a replica is due: the limit is five times what is promised of an
-// idle machine. Without replicas of what is queued behind a stalled lease it was
-// 75 s.
+// takes until a replica is due. What is promised of an idle machine is seconds,
+// and is logged; a busy one, on which runners of the lowest priority starve, has
+// 45. Without replicas of what is queued behind a stalled lease it was 75 s.
 func (g *grid) endsSoon(job string, since time.Time) {
 	g.t.Helper()
 	last := g.ended(job, client.JobStateDone)
@@ -85,7 +85,7 @@ func (g *grid) endsSoon(job string, since time.Time) {
 		pause = max(pause, at.Sub(accepted[i]))
 	}
 	g.t.Logf("the longest time without a result: %v; tasks take %v, at most %v", pause, mean, longest)
-	if limit := 5 * (max(2*time.Second, 4*mean) + longest); pause > limit {
+	if limit := max(45*time.Second, 5*(max(2*time.Second, 4*mean)+longest)); pause > limit {
 		g.t.Errorf("nothing was accepted for %v, of tasks that take %v, at most %v: want at most %v", pause, mean, longest, limit)
 	}
 }
@@ -116,7 +116,9 @@ func TestFrozenRunner(t *testing.T) {
 func TestFrozenFromTheStart(t *testing.T) {
 	g := start(t)
 	grace := g.runner("Grace", "--slots", "8")
-	until(t, "Grace to be connected", func() bool { all := said(t, grace); return len(all) > 0 && all[0].Event == "connected" })
+	until(t, "Grace to have asked for work", func() bool {
+		return slices.ContainsFunc(said(t, grace), func(e event) bool { return e.Event == "idle" })
+	})
 	freeze(t, grace.Process.Pid)
 	j := g.submit(naps("trusted"))
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent == 8 })
