@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"potluck/sandbox"
 	"potluck/server/api"
 	"potluck/server/schedule"
 	"potluck/wire"
@@ -17,7 +18,7 @@ func (g *grid) workerOf(name, platform string) *worker {
 	g.t.Helper()
 	w := &worker{t: g.t, conn: g.dial()}
 	w.send(wire.FromWorker{Credit: 1, Hello: &wire.Hello{
-		Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 1, Engine: "wazero", Platform: platform,
+		Protocol: wire.Protocol, Name: name, Secret: secretOf(name), Slots: 1, Engine: "wazero", Platform: platform, Profiles: sandbox.Profiles,
 	}})
 	m := w.receive()
 	if m.Welcome == nil {
