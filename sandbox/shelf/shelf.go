@@ -113,11 +113,15 @@ func (s *Shelf) source(ctx context.Context, id sandbox.ID) ([]byte, error) {
 func (s *Shelf) renew(ctx context.Context, id sandbox.ID) ([]byte, error) {
 	s.mu.Lock()
 	m := s.all[id]
+	var fetch Fetch
+	if m != nil {
+		fetch = m.fetch
+	}
 	s.mu.Unlock()
 	if m == nil {
 		return nil, fmt.Errorf("module %s is not kept here any more", id)
 	}
-	data, err := m.fetch(ctx)
+	data, err := fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
