@@ -52,8 +52,8 @@ test: programs web generated lint ## check everything: what CI runs
 .PHONY: test-raced test-plain
 test-raced: # one package at a time: much of it waits, while the others compute
 	go test -race -p 1 -shuffle=on -timeout 12m $(RACED)
-test-plain:
-	go test -shuffle=on -timeout 12m $$(go list ./... | grep -vxF "$$(go list $(RACED))")
+test-plain: # likewise: runners work at the lowest priority, and starve beside others
+	go test -p 1 -shuffle=on -timeout 20m $$(go list ./... | grep -vxF "$$(go list $(RACED))")
 
 .PHONY: bench
 bench: build ## measure speed and memory, beside floors measured in the same run
