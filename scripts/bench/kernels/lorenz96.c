@@ -1,7 +1,7 @@
 /* Lorenz's model of 1996 with 40 places, by Runge and Kutta's method. */
 #include <stdio.h>
 
-enum { N = 40, STEPS = 60000 };
+enum { N = 40, STEPS = 600000 };
 
 static void slope(const double *x, double *d) {
   for (int i = 0; i < N; i++) d[i] = (x[(i + 1) % N] - x[(i + N - 2) % N]) * x[(i + N - 1) % N] - x[i] + 8;

@@ -1,7 +1,7 @@
 /* Shallow water on a torus: three fields, each step reads neighbours and stores. */
 #include <stdio.h>
 
-enum { N = 192, STEPS = 400 };
+enum { N = 192, STEPS = 2500 };
 static double h[N][N], u[N][N], v[N][N], a[N][N], b[N][N], c[N][N];
 
 static void step(double dt) {
