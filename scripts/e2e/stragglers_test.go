@@ -18,12 +18,13 @@ import (
 	"potluck/client"
 	"potluck/sandbox"
 	"potluck/sandbox/wasmtest"
+	"potluck/scripts/localgrid"
 	"potluck/wire"
 )
 
 // naps is a job of tasks of some tenths of a second, under a policy.
 func naps(policy string) client.NewJob {
-	return client.NewJob{Program: "sleeper", Params: params(`{"tasks":24,"work":200,"seed":5}`), Policy: policy}
+	return client.NewJob{Program: "sleeper", Params: params(`{"tasks":32,"work":200,"seed":5}`), Policy: policy}
 }
 
 // freeze stops processes until the end of the test.
@@ -38,6 +39,14 @@ func freeze(t *testing.T, pids ...int) {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGCONT) // it may have been killed
 		}
+	})
+}
+
+// idle waits until a runner has asked for work and there was none.
+func idle(t *testing.T, p *localgrid.Process) {
+	t.Helper()
+	until(t, "a runner to be idle", func() bool {
+		return slices.ContainsFunc(said(t, p), func(e event) bool { return e.Event == "idle" })
 	})
 }
 
@@ -96,8 +105,9 @@ func TestFrozenRunner(t *testing.T) {
 	for name, whole := range map[string]bool{"the runner": true, "only its executors": false} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t)
-			g.runner("Ada")
-			grace := g.runner("Grace")
+			ada, grace := g.runner("Ada"), g.runner("Grace")
+			idle(t, ada)
+			idle(t, grace) // else Ada alone may have done all
 			j := g.submit(naps("trusted"))
 			g.holds("Grace", j.ID)
 			pids := childrenOf(t, grace.Process.Pid)
@@ -116,9 +126,7 @@ func TestFrozenRunner(t *testing.T) {
 func TestFrozenFromTheStart(t *testing.T) {
 	g := start(t)
 	grace := g.runner("Grace", "--slots", "8")
-	until(t, "Grace to have asked for work", func() bool {
-		return slices.ContainsFunc(said(t, grace), func(e event) bool { return e.Event == "idle" })
-	})
+	idle(t, grace)
 	freeze(t, grace.Process.Pid)
 	j := g.submit(naps("trusted"))
 	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Lent == 8 })
@@ -131,13 +139,15 @@ func TestFrozenFromTheStart(t *testing.T) {
 // little.
 func TestHalfOpenConnection(t *testing.T) {
 	g := start(t)
-	g.runner("Ada")
+	ada := g.runner("Ada")
 	url, cut := deafProxy(t, strings.TrimPrefix(g.URL, "http://"))
 	grace, err := g.Run(bin+"/potluck-worker", "--server", "http://"+url, "--identity", "none", "--name", "Grace", "--slots", "1", "--cache", t.TempDir(), "--json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(grace.Kill) // else it waits for its connection
+	idle(t, ada)
+	idle(t, grace)
 	j := g.submit(naps("trusted"))
 	g.holds("Grace", j.ID)
 	since := time.Now()
