@@ -76,10 +76,11 @@ var (
 )
 
 // canonical is what makes the value that was just copied to a local canonical:
-// the value where it equals itself, else the one NaN. For a vector, lanes says
-// of which type its lanes are.
+// the value where it equals itself, else the one NaN. A scalar is asked whether
+// it is at least itself, which says the same and takes an engine one flag of the
+// processor instead of two. For a vector, lanes says of which type its lanes are.
 func canonical(of, lanes valType, local uint32) (code []byte) {
-	equal, choose := opF32Eq, opSelect
+	equal, choose := opF32Ge, opSelect
 	switch {
 	case of == v128 && lanes == f32:
 		equal, choose = opF32x4Eq, opV128Bitselect
@@ -90,7 +91,7 @@ func canonical(of, lanes valType, local uint32) (code []byte) {
 	case of == f32:
 		code = append(code, nan32...)
 	default:
-		equal = opF64Eq
+		equal = opF64Ge
 		code = append(code, nan64...)
 	}
 	for range 2 {

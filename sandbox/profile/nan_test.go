@@ -43,7 +43,7 @@ var nanCases = map[string]nanCase{
 	"fresh with a sign":       {code: []any{zero32, add64, load64, opF64Copysign, store64}, places: 1},
 	"negated":                 {code: []any{zero32, add64, opF64Neg, store64}, places: 1},
 	"moved and negated":       {code: []any{zero32, load64, opF64Neg, store64}},
-	"compared":                {code: []any{add64, add64, opF64Eq, drop}},
+	"compared":                {code: []any{add64, add64, opF64Ge, drop}},
 	"converted":               {code: []any{zero32, zero32, 0xb7, store64}}, // f64.convert_i32_s is never a NaN
 	"promoted":                {code: []any{zero32, opI32Const, 0, 0x2a, 2, 0, opF64Promote, store64}, places: 1},
 	"selected":                {code: []any{zero32, add64, load64, zero32, opSelect, store64}, places: 1},
@@ -102,7 +102,7 @@ func TestCanonicalFormOfAStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := join(zero32, add64, opLocalTee, 1, nan64, opLocalGet, 1, opLocalGet, 1, opF64Eq, opSelect, store64, opEnd)
+	want := join(zero32, add64, opLocalTee, 1, nan64, opLocalGet, 1, opLocalGet, 1, opF64Ge, opSelect, store64, opEnd)
 	if got := m.bodies[0].code; !bytes.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
 	}

@@ -44,8 +44,8 @@ const (
 	opF64Const           opcode = 0x44
 	opI32Eq              opcode = 0x46
 	opI64LeU             opcode = 0x58
-	opF32Eq              opcode = 0x5b
-	opF64Eq              opcode = 0x61
+	opF32Ge              opcode = 0x60
+	opF64Ge              opcode = 0x66
 	opI32Add             opcode = 0x6a
 	opI64Add             opcode = 0x7c
 	opF32Abs             opcode = 0x8b
