@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -234,6 +235,28 @@ func TestRunaways(t *testing.T) {
 	if got := g.done(hog.ID); len(got) != 4 || got[1] > 4 {
 		t.Errorf("the glutton got %x pages", got)
 	}
+}
+
+// A program that arrives damaged is the trouble of the road to the tab: the page
+// says so, the job loses nothing by it, and all goes on when the road is mended.
+func TestDamagedProgram(t *testing.T) {
+	axe, err := os.ReadFile(axePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t)
+	r := newRoad(t, g.URL)
+	r.damage.Store(true)
+	tab := newBrowser(t).donate(r.URL)
+	j := g.submit(client.NewJob{Program: "square"})
+	read[any](tab, `[...document.querySelectorAll("summary")].find((s) => s.textContent.includes("Log")).click()`)
+	tab.says("went back, for want of what it needs")
+	tab.look("donate-log", string(axe))
+	if j := g.follow(j.ID, func(*client.Job) bool { return true }); j.State != client.JobStateRunning {
+		t.Errorf("beside a tab in trouble the job is %s: %s", j.State, j.Reason)
+	}
+	r.damage.Store(false)
+	g.done(j.ID)
 }
 
 // An output of 16 MiB goes by HTTP, like its input.

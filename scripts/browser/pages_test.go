@@ -186,6 +186,10 @@ func TestBadForm(t *testing.T) {
 // disk to its result; one that asks for more than it may is refused by name,
 // before it is sent.
 func TestUpload(t *testing.T) {
+	axe, err := os.ReadFile(axePath)
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := start(t)
 	b := newBrowser(t)
 	b.donate(g.URL)
@@ -196,6 +200,8 @@ func TestUpload(t *testing.T) {
 	tab.says("Nothing was sent")
 	tab.do(chromedp.SetUploadFiles("input[type=file]", []string{file(t, "echo.wasm", string(wasmtest.Echo()))}))
 	tab.says("Create the job")
+	read[any](tab, `[...document.querySelectorAll("summary")].find((s) => s.textContent.includes("What it is")).click()`)
+	tab.look("upload", string(axe))
 	tab.until(`document.querySelector('textarea#input-text')`)
 	tab.fill("textarea#input-text", "one\ntwo\nthree")
 	tab.press("Create the job")

@@ -24,6 +24,7 @@ type road struct {
 	*httptest.Server
 	closed atomic.Bool
 	work   http.HandlerFunc // for workers, instead of the grid
+	damage atomic.Bool      // programs arrive with other bytes
 	bytes  atomic.Int64     // of all answers
 
 	mu    sync.Mutex
@@ -82,6 +83,8 @@ func newRoad(t *testing.T, to string) *road {
 			panic(http.ErrAbortHandler)
 		case r.work != nil && req.URL.Path == wire.SocketPath:
 			r.work(w, req)
+		case r.damage.Load() && strings.HasPrefix(req.URL.Path, "/api/v1/modules/"):
+			_, _ = w.Write([]byte("not what was asked for")) // the browser may be gone
 		default:
 			proxy.ServeHTTP(counter{w, &r.bytes}, req)
 		}
