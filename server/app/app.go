@@ -35,6 +35,8 @@ import (
 // variables and the defaults.
 type Config struct {
 	Addr           string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"POTLUCK_ADDR"`
+	URL            string        `help:"Address that people and workers use, like https://grid.example; the server answers to its name." name:"url" env:"POTLUCK_URL"`
+	Hosts          []string      `help:"Further name that the server answers to, like grid.lan; may be given several times." name:"host" env:"POTLUCK_HOST"`
 	Data           string        `help:"Folder for everything that must be kept." default:"potluck-data" env:"POTLUCK_DATA" type:"path"`
 	NATS           string        `help:"URL of an external NATS server or cluster with JetStream; embedded if empty." name:"nats" env:"POTLUCK_NATS"`
 	NATSReplicas   int           `help:"Copies that an external cluster keeps of each thing." name:"nats-replicas" default:"1" env:"POTLUCK_NATS_REPLICAS"`
@@ -77,7 +79,7 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("--origin is like https://grid.example: %w", err)
 		}
 	}
-	return nil
+	return c.checkNames()
 }
 
 // An App is a running server.
@@ -213,6 +215,9 @@ func (a *App) serve(c Config, metrics *prometheus.Registry) {
 	a.server = &http.Server{
 		Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	if c.BehindProxy && c.URL == "" && len(c.Hosts) == 0 {
+		a.log.Warn("behind a proxy the server needs to know its name, and answers to addresses only: start it with --url https://grid.example")
 	}
 	a.URL = "http://" + a.listener.Addr().String()
 	go func() { a.served <- a.server.Serve(a.listener) }()

@@ -38,15 +38,15 @@ func (g *grid) raw(text string) net.Conn {
 	return conn
 }
 
-const upgrade = "GET " + wire.SocketPath + " HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+const upgrade = "GET " + wire.SocketPath + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 
 // Headers that do not come, and headers that do not end.
 func TestSlowAndLargeHeaders(t *testing.T) {
 	t.Parallel()
 	g := serve(t, t.TempDir(), nil)
-	slow := g.raw("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-	large := g.raw("GET / HTTP/1.1\r\nHost: a\r\nX-Large: " + strings.Repeat("x", 24<<10) + "\r\n\r\n")
+	slow := g.raw("GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+	large := g.raw("GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 24<<10) + "\r\n\r\n")
 	if answer, _ := io.ReadAll(large); !strings.Contains(string(answer), " 431 ") {
 		t.Errorf("large headers: %q", answer)
 	}
@@ -218,7 +218,7 @@ func TestFloods(t *testing.T) {
 	const tasks = 200
 	j := g.echoes(strings.Repeat("a\n", tasks), "")
 	for range 20 {
-		g.raw("GET /api/v1/jobs/" + j.ID + "/events HTTP/1.1\r\nHost: a\r\n\r\n")
+		g.raw("GET /api/v1/jobs/" + j.ID + "/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	}
 	noise := wire.FromWorker{
 		Hello:   &wire.Hello{Protocol: wire.Protocol, Name: "another", Secret: secretOf("another"), Slots: 1, Profiles: sandbox.Profiles},

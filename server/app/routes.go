@@ -22,7 +22,8 @@ func (a *App) routes(e *echo.Echo, c Config, metrics *prometheus.Registry) {
 	if c.BehindProxy {
 		e.IPExtractor = echo.ExtractIPFromXFFHeader()
 	}
-	e.Use(middleware.RequestID(), middleware.Recover(), guard.Slow(guard.Usual), securityHeaders, sameOrigin(c.Origins), expensive())
+	e.Use(middleware.RequestID(), middleware.Recover(), guard.Slow(guard.Usual), securityHeaders,
+		guard.Hosts(names(c, a.listener), []string{"/healthz", "/readyz", "/metrics"}), sameOrigin(c.Origins), expensive())
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", func(c echo.Context) error {
 		if err := a.ledger.Healthy(c.Request().Context()); err != nil {
