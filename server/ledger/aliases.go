@@ -54,9 +54,13 @@ func (l *Ledger) SetAlias(ctx context.Context, volunteer string, a Alias) error 
 	if err != nil {
 		return err
 	}
-	revision, err := l.aliasBucket.Put(ctx, volunteer, data)
+	var revision uint64
+	err = l.write(ctx, func(ctx context.Context) (err error) {
+		revision, err = l.aliasBucket.Put(ctx, volunteer, data)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("store the name of volunteer %s: %w", volunteer, full(err))
+		return fmt.Errorf("store the name of volunteer %s: %w", volunteer, err)
 	}
 	l.applyAliasOf(volunteer, knownAlias{a, revision})
 	return nil

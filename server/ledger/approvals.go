@@ -14,8 +14,12 @@ import (
 // Approve lets everybody publish and run a module, whether the grid has it yet
 // or not.
 func (l *Ledger) Approve(ctx context.Context, id sandbox.ID) error {
-	if _, err := l.approvals.Put(ctx, string(id), []byte("{}")); err != nil {
-		return fmt.Errorf("approve module %s: %w", id, full(err))
+	err := l.write(ctx, func(ctx context.Context) error {
+		_, err := l.approvals.Put(ctx, string(id), []byte("{}"))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("approve module %s: %w", id, err)
 	}
 	return nil
 }
@@ -25,8 +29,9 @@ func (l *Ledger) Withdraw(ctx context.Context, id sandbox.ID) error {
 	if approved, err := l.Approved(ctx, id); err != nil || !approved {
 		return errors.Join(err, fmt.Errorf("an approval of module %s: %w", id, ErrNotFound))
 	}
-	if err := l.approvals.Purge(ctx, string(id)); err != nil {
-		return fmt.Errorf("withdraw the approval of module %s: %w", id, full(err))
+	err := l.erase(ctx, func(ctx context.Context) error { return l.approvals.Purge(ctx, string(id)) })
+	if err != nil {
+		return fmt.Errorf("withdraw the approval of module %s: %w", id, err)
 	}
 	return nil
 }

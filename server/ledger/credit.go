@@ -35,10 +35,13 @@ type credits struct {
 func (l *Ledger) PutTally(ctx context.Context, job string, t Tally) error {
 	data, err := json.Marshal(t)
 	if err == nil {
-		_, err = l.credit.Put(ctx, job, data)
+		err = l.write(ctx, func(ctx context.Context) error {
+			_, err := l.credit.Put(ctx, job, data)
+			return err
+		})
 	}
 	if err != nil {
-		return fmt.Errorf("store the credit for job %s: %w", job, full(err))
+		return fmt.Errorf("store the credit for job %s: %w", job, err)
 	}
 	return nil
 }

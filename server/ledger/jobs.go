@@ -200,14 +200,20 @@ func (l *Ledger) CreateJob(ctx context.Context, j *Job) (err error) {
 	}
 	data, err := j.encode()
 	if err == nil {
-		j.revision, err = l.jobs.Create(ctx, j.ID, data)
+		err = l.write(ctx, func(ctx context.Context) (err error) {
+			j.revision, err = l.jobs.Create(ctx, j.ID, data)
+			return err
+		})
+	}
+	if errors.Is(err, ErrStore) {
+		return fmt.Errorf("store the job: %w", err) // it may have arrived
 	}
 	if err != nil {
 		_ = l.deleteLog(context.WithoutCancel(ctx), j.Log) // else Sweep does
 		if errors.Is(err, jetstream.ErrKeyExists) {
 			return ErrExists
 		}
-		return fmt.Errorf("store the job: %w", full(err))
+		return fmt.Errorf("store the job: %w", err)
 	}
 	l.table.mu.Lock()
 	l.table.fresh[j.ID] = true
@@ -251,13 +257,16 @@ func (l *Ledger) UpdateJob(ctx context.Context, id string, change func(*Job) err
 		if err != nil {
 			return nil, err
 		}
-		next.revision, err = l.jobs.Update(ctx, id, data, current.revision)
+		err = l.erase(ctx, func(ctx context.Context) (err error) { // it may be what ends the job, and makes room
+			next.revision, err = l.jobs.Update(ctx, id, data, current.revision)
+			return err
+		})
 		if err == nil {
 			l.apply(&next)
 			return &next, nil
 		}
 		if c := code(err); c != codeWrongLastSeq && c != codeWrongLastSeq2 {
-			return nil, fmt.Errorf("store the change of job %s: %w", id, full(err))
+			return nil, fmt.Errorf("store the change of job %s: %w", id, err)
 		}
 		if current, err = l.ReadJob(ctx, id); err != nil {
 			return nil, err
@@ -273,7 +282,7 @@ func (l *Ledger) ReadJob(ctx context.Context, id string) (*Job, error) {
 		return nil, fmt.Errorf("job %q: %w", id, ErrNotFound)
 	}
 	if err != nil {
-		return nil, err
+		return nil, sort(err)
 	}
 	j := &Job{revision: e.Revision()}
 	if err := json.Unmarshal(e.Value(), j); err != nil {
@@ -301,7 +310,8 @@ func (l *Ledger) DeleteJob(ctx context.Context, id string) error {
 	if err := l.deleteObjects(ctx, under(id)); err != nil {
 		return err
 	}
-	if err := l.jobs.Purge(ctx, id, jetstream.PurgeTTL(markerTTL)); err != nil {
+	err = l.erase(ctx, func(ctx context.Context) error { return l.jobs.Purge(ctx, id, jetstream.PurgeTTL(markerTTL)) })
+	if err != nil {
 		return fmt.Errorf("delete job %s: %w", id, err)
 	}
 	l.apply(&Job{ID: id, revision: j.revision + 1})

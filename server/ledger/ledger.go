@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -52,7 +53,9 @@ type Ledger struct {
 	js       jetstream.JetStream
 
 	jobs, owners, modules, grid, keys, credit, conduct, aliasBucket, tokenBucket, approvals jetstream.KeyValue
-	data, uploads                                                                           jetstream.ObjectStore
+	data, uploads                                                                           bucket
+	puts                                                                                    jetstream.JetStream // for objects
+	underway                                                                                chan struct{}       // full when no more may be on its way to the store
 
 	table     table
 	credits   credits
@@ -65,6 +68,8 @@ type Ledger struct {
 	spares     chan string   // logs that no job has yet
 	moreSpares chan struct{} // some are wanted
 	oldLogs    []string      // that an earlier life of this server made
+	keeper     keeper
+	unwatch    context.CancelFunc
 	cancel     context.CancelFunc
 	wait       sync.WaitGroup
 }
@@ -72,15 +77,10 @@ type Ledger struct {
 // markerTTL is how long a key that is gone leaves a mark for watchers.
 const markerTTL = time.Minute
 
-// ErrFull says that the store has no room.
-var ErrFull = errors.New("the store is full: delete jobs that are done, or give it more room")
-
-// ErrNotFound says that the store has no such thing.
-var ErrNotFound = errors.New("not found")
-
 // Open opens a store, making what it needs.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
-	l := &Ledger{config: c}
+	l := &Ledger{config: c, underway: make(chan struct{}, maxUnderway)}
+	l.keeper.begin()
 	l.config.Replicas = max(1, c.Replicas)
 	if err := l.open(ctx); err != nil {
 		l.Close()
@@ -108,20 +108,8 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	l.tokens.all, l.tokens.touched, l.tokens.changed = map[string]*Token{}, map[string]time.Time{}, make(chan struct{})
 	l.people.known, l.aliases.known = map[string]Reputation{}, map[string]knownAlias{}
 	l.published.all = map[string]Module{}
-	for _, w := range []struct {
-		bucket jetstream.KeyValue
-		apply  func(jetstream.KeyValueEntry)
-	}{
-		{l.jobs, l.applyEntry},
-		{l.credit, l.applyTally},
-		{l.tokenBucket, l.applyToken},
-		{l.modules, l.applyModule},
-		{l.conduct, l.applyReputation},
-		{l.aliasBucket, l.applyAlias},
-	} {
-		if err := l.watch(ctx, background, w.bucket, w.apply); err != nil {
-			return err
-		}
+	if err := l.watchAll(ctx); err != nil {
+		return err
 	}
 	if err := l.findOldLogs(ctx); err != nil {
 		return fmt.Errorf("list the logs: %w", err)
@@ -129,6 +117,9 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	l.spares, l.moreSpares = make(chan string, spareLogs), make(chan struct{}, 1)
 	l.wait.Go(func() { l.fillSpares(background) })
 	l.wait.Go(func() { l.renewOwned(background) })
+	if l.embedded != nil {
+		l.wait.Go(func() { l.keep(background) })
+	}
 	return nil
 }
 
@@ -151,7 +142,10 @@ func (l *Ledger) connect() (err error) {
 	} else if err := l.embed(); err != nil {
 		return err
 	}
-	l.js, err = jetstream.New(l.conn, jetstream.WithDefaultTimeout(10*time.Second))
+	if l.js, err = jetstream.New(l.conn, jetstream.WithDefaultTimeout(10*time.Second)); err != nil {
+		return err
+	}
+	l.puts, err = jetstream.New(l.conn, jetstream.WithPublishAsyncTimeout(putTime))
 	return err
 }
 
@@ -159,15 +153,15 @@ func (l *Ledger) embed() (err error) {
 	if l.lock, err = lockDir(l.config.Dir); err != nil {
 		return err
 	}
-	limit := l.config.Limit
+	limit, store := l.config.Limit, filepath.Join(l.config.Dir, "ledger")
 	if limit == 0 {
-		limit = freeDisk(l.config.Dir) / 10 * 9
+		limit = (freeDisk(l.config.Dir) + sizeOf(store)) / 10 * 9
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName:        "potluck-" + l.Server,
 		DontListen:        true,
 		JetStream:         true,
-		StoreDir:          filepath.Join(l.config.Dir, "ledger"),
+		StoreDir:          store,
 		JetStreamMaxStore: limit,
 		SyncAlways:        true, // the default would lose two minutes with the power
 		NoSigs:            true,
@@ -175,12 +169,13 @@ func (l *Ledger) embed() (err error) {
 	if err != nil {
 		return err
 	}
-	s.SetLoggerV2(natsLog{l.config.Log}, false, false, false)
+	s.SetLoggerV2(natsLog{l.config.Log, &l.keeper.suspect}, false, false, false)
 	l.embedded = s
 	s.Start()
 	if !s.ReadyForConnections(30 * time.Second) {
 		return errors.New("the embedded store does not come up")
 	}
+	l.keeper.config = l.embeddedConfig()
 	l.conn, err = nats.Connect("", nats.InProcessServer(s), nats.Name("potluck"), nats.MaxReconnects(-1))
 	return err
 }
@@ -232,32 +227,38 @@ func (l *Ledger) buckets(ctx context.Context) error {
 	return err
 }
 
-func (l *Ledger) objects(ctx context.Context, name string, expiry time.Duration) (jetstream.ObjectStore, error) {
+func (l *Ledger) objects(ctx context.Context, name string, expiry time.Duration) (bucket, error) {
 	s, err := l.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: name, TTL: expiry, Replicas: l.config.Replicas})
 	if err != nil {
-		return nil, fmt.Errorf("object store %s: %w", name, err)
+		return bucket{}, fmt.Errorf("object store %s: %w", name, err)
 	}
-	return s, nil
+	return bucket{s, name}, nil
+}
+
+// watched is a bucket that this server has a copy of.
+type watched struct {
+	bucket jetstream.KeyValue
+	apply  func(jetstream.KeyValueEntry)
 }
 
 // watch applies every entry of a bucket before it returns, and every change
 // from then on.
-func (l *Ledger) watch(ctx, background context.Context, bucket jetstream.KeyValue, apply func(jetstream.KeyValueEntry)) error {
-	w, err := bucket.WatchAll(background)
+func (l *Ledger) watch(ctx, background context.Context, b watched) error {
+	w, err := b.bucket.WatchAll(background)
 	if err != nil {
-		return fmt.Errorf("watch %s: %w", bucket.Bucket(), err)
+		return fmt.Errorf("watch %s: %w", b.bucket.Bucket(), err)
 	}
 	for {
 		select {
 		case e := <-w.Updates():
 			if e != nil {
-				apply(e)
+				b.apply(e)
 				continue
 			}
-			l.wait.Go(func() { follow(background, w, apply) })
+			l.wait.Go(func() { follow(background, w, b.apply) })
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("read %s: %w", b.bucket.Bucket(), ctx.Err())
 		}
 	}
 }
@@ -287,14 +288,20 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 	if !l.conn.IsConnected() {
 		return errors.New("the ledger is not connected to its store")
 	}
+	if err := l.room(); err != nil {
+		return err
+	}
 	_, err := l.js.AccountInfo(ctx)
-	return err
+	return sort(err)
 }
 
 // Close closes the store; what was acknowledged is on disk already.
 func (l *Ledger) Close() {
 	if l.cancel != nil {
 		l.cancel()
+	}
+	if l.unwatch != nil {
+		l.unwatch()
 	}
 	l.wait.Wait()
 	if l.conn != nil {
@@ -313,23 +320,29 @@ func (l *Ledger) Close() {
 func (l *Ledger) Secret(ctx context.Context) ([]byte, error) {
 	const name = "lease-key"
 	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
-	if _, err := l.grid.Create(ctx, name, key); err == nil {
-		return key, nil
-	} else if !errors.Is(err, jetstream.ErrKeyExists) {
-		return nil, full(err)
+	_, _ = rand.Read(key)                            // never fails
+	if e, err := l.grid.Get(ctx, name); err == nil { // also while nothing can be written
+		return e.Value(), nil
+	} else if !errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, sort(err)
 	}
-	e, err := l.grid.Get(ctx, name)
-	if err != nil {
-		return nil, err
+	err := l.write(ctx, func(ctx context.Context) error {
+		_, err := l.grid.Create(ctx, name, key)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return l.Secret(ctx) // another server was faster
 	}
-	return e.Value(), nil
+	return key, err
 }
 
 // Once notes that a request with a key made a job. A second request with the
 // same key gets what was noted first.
 func (l *Ledger) Once(ctx context.Context, key, job string) (first string, err error) {
-	_, err = l.keys.Create(ctx, key, []byte(job))
+	err = l.write(ctx, func(ctx context.Context) error {
+		_, err := l.keys.Create(ctx, key, []byte(job))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		e, err := l.keys.Get(ctx, key)
 		if err != nil {
@@ -337,44 +350,24 @@ func (l *Ledger) Once(ctx context.Context, key, job string) (first string, err e
 		}
 		return string(e.Value()), nil
 	}
-	return job, full(err)
-}
-
-// The codes of JetStream's errors that mean a full store.
-const (
-	codeNoResources    = 10023
-	codeStorageFull    = 10047
-	codeStoreFailed    = 10077
-	codeWrongLastSeq   = 10071
-	codeWrongLastSeq2  = 10164
-	codeStreamNotFound = 10059
-)
-
-// full turns JetStream's ways to say that there is no room into ErrFull.
-func full(err error) error {
-	if c := code(err); c == codeNoResources || c == codeStorageFull || c == codeStoreFailed {
-		return fmt.Errorf("%w (%w)", ErrFull, err)
-	}
-	return err
-}
-
-func code(err error) jetstream.ErrorCode {
-	var js jetstream.JetStreamError
-	if errors.As(err, &js) && js.APIError() != nil {
-		return js.APIError().ErrorCode
-	}
-	return 0
+	return job, err
 }
 
 // natsLog passes what the embedded server has to say on to the log.
-type natsLog struct{ *slog.Logger }
+type natsLog struct {
+	*slog.Logger
+	suspect *atomic.Bool // set when something is wrong
+}
 
 func (n natsLog) Noticef(f string, v ...any) { n.Debug("ledger", "message", fmt.Sprintf(f, v...)) }
 func (n natsLog) Warnf(f string, v ...any)   { n.Warn("ledger", "message", fmt.Sprintf(f, v...)) }
-func (n natsLog) Errorf(f string, v ...any)  { n.Error("ledger", "message", fmt.Sprintf(f, v...)) }
-func (n natsLog) Fatalf(f string, v ...any)  { n.Error("ledger", "message", fmt.Sprintf(f, v...)) }
+func (n natsLog) Fatalf(f string, v ...any)  { n.Errorf(f, v...) }
 func (n natsLog) Debugf(string, ...any)      {}
 func (n natsLog) Tracef(string, ...any)      {}
+func (n natsLog) Errorf(f string, v ...any) {
+	n.suspect.Store(true)
+	n.Error("ledger", "message", fmt.Sprintf(f, v...))
+}
 
 // defaultFree is taken for the free disk where the system does not tell.
 const defaultFree = 10 << 30 // bytes

@@ -24,12 +24,16 @@ func (l *Ledger) ownLogs() string { return logPrefix + l.Server + "_" }
 
 // makeLog makes a log, unless it is there.
 func (l *Ledger) makeLog(ctx context.Context, name string) (jetstream.Stream, error) {
-	s, err := l.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: name, Subjects: []string{logSubject(name)}, Storage: jetstream.FileStorage,
-		Retention: jetstream.LimitsPolicy, DenyDelete: true, Replicas: l.config.Replicas,
+	var s jetstream.Stream
+	err := l.write(ctx, func(ctx context.Context) (err error) {
+		s, err = l.js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: name, Subjects: []string{logSubject(name)}, Storage: jetstream.FileStorage,
+			Retention: jetstream.LimitsPolicy, DenyDelete: true, Replicas: l.config.Replicas,
+		})
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make a log: %w", full(err))
+		return nil, fmt.Errorf("make a log: %w", err)
 	}
 	return s, nil
 }
@@ -85,7 +89,8 @@ func (l *Ledger) DeleteResults(ctx context.Context, j *Job) error {
 }
 
 func (l *Ledger) deleteLog(ctx context.Context, name string) error {
-	if err := l.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+	err := l.erase(ctx, func(ctx context.Context) error { return l.js.DeleteStream(ctx, name) })
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("delete a log: %w", err)
 	}
 	return nil

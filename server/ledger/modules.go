@@ -47,10 +47,13 @@ func (l *Ledger) PutModule(ctx context.Context, m *Module, data []byte) error {
 func (l *Ledger) UpdateModule(ctx context.Context, m *Module) error {
 	record, err := json.Marshal(m)
 	if err == nil {
-		_, err = l.modules.Put(ctx, string(m.ID), record)
+		err = l.write(ctx, func(ctx context.Context) error {
+			_, err := l.modules.Put(ctx, string(m.ID), record)
+			return err
+		})
 	}
 	if err != nil {
-		return fmt.Errorf("store module %s: %w", m.ID, full(err))
+		return fmt.Errorf("store module %s: %w", m.ID, err)
 	}
 	l.countModule(m)
 	return nil
@@ -63,7 +66,7 @@ func (l *Ledger) Module(ctx context.Context, id sandbox.ID) (*Module, error) {
 		return nil, fmt.Errorf("module %s: %w", id, ErrNotFound)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look module %s up: %w", id, err)
+		return nil, fmt.Errorf("look module %s up: %w", id, sort(err))
 	}
 	var m Module
 	return &m, json.Unmarshal(e.Value(), &m)

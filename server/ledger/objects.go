@@ -3,11 +3,14 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,14 +63,156 @@ func (l *Ledger) ReadBlob(ctx context.Context, b Blob) ([]byte, error) {
 
 // PutObject stores an object durably.
 func (l *Ledger) PutObject(ctx context.Context, name string, r io.Reader) error {
-	return put(ctx, l.data, jetstream.ObjectMeta{Name: name}, r)
+	return l.put(ctx, l.data, jetstream.ObjectMeta{Name: name}, r)
 }
 
-func put(ctx context.Context, s jetstream.ObjectStore, meta jetstream.ObjectMeta, r io.Reader) error {
-	if _, err := s.Put(ctx, meta, r); err != nil {
-		return fmt.Errorf("store %s: %w", meta.Name, full(err))
+// A bucket is an object store.
+type bucket struct {
+	jetstream.ObjectStore
+	name string
+}
+
+func (b bucket) stream() string          { return "OBJ_" + b.name }
+func (b bucket) chunks(id string) string { return "$O." + b.name + ".C." + id }
+func (b bucket) meta(object string) string {
+	return "$O." + b.name + ".M." + base64.URLEncoding.EncodeToString([]byte(object))
+}
+
+const (
+	pieceSize = 128 << 10 // bytes of an object in one message
+	// maxUnderway is how many pieces of all objects together, 16 MiB, may be on
+	// their way to the store. It drops what its queue has no room for, 128 MiB.
+	maxUnderway = 128
+	// putTime is how long the store may take for one piece.
+	putTime = time.Minute
+	// forgetTime is how long what came of an object that was cut off may take to be deleted.
+	forgetTime = 10 * time.Second
+)
+
+// put stores an object as the client's own Put does, which has no bound for the
+// bytes that are on their way. What is cut off leaves nothing behind.
+func (l *Ledger) put(ctx context.Context, b bucket, meta jetstream.ObjectMeta, r io.Reader) error {
+	old, err := b.GetInfo(ctx, meta.Name)
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return fmt.Errorf("store %s: %w", meta.Name, sort(err))
+	}
+	meta.Opts = &jetstream.ObjectMetaOptions{ChunkSize: pieceSize}
+	info := jetstream.ObjectInfo{ObjectMeta: meta, Bucket: b.name, NUID: NewID()}
+	err = l.write(ctx, func(ctx context.Context) error {
+		if err := l.putPieces(ctx, b, &info, r); err != nil {
+			return err
+		}
+		return l.putInfo(ctx, b, &info)
+	})
+	gone := info.NUID
+	if err == nil {
+		if old == nil {
+			return nil
+		}
+		gone = old.NUID
+	}
+	background, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTime)
+	defer cancel()
+	if forgot := l.purge(background, b, b.chunks(gone)); forgot != nil {
+		l.config.Log.Warn("a part of an object stays until the next start", "object", meta.Name, "error", forgot)
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", meta.Name, err)
 	}
 	return nil
+}
+
+// putPieces stores the bytes of an object, in pieces, and notes what they are.
+func (l *Ledger) putPieces(ctx context.Context, b bucket, info *jetstream.ObjectInfo, r io.Reader) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var landing sync.WaitGroup
+	defer landing.Wait() // the window counts what is under way
+	sum, piece := sha256.New(), make([]byte, pieceSize)
+	for {
+		n, err := fill(piece, r)
+		if n > 0 {
+			sum.Write(piece[:n])
+			info.Size += uint64(n)
+			info.Chunks++
+			if err := l.putPiece(ctx, cancel, &landing, b.chunks(info.NUID), piece[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	landing.Wait()
+	info.Digest = jetstream.GetObjectDigestValue(sum)
+	return context.Cause(ctx)
+}
+
+// fill reads as much as fits, or as comes before an error. io.ReadFull would not
+// tell the end of a reader from a reader that was cut off.
+func fill(piece []byte, r io.Reader) (n int, err error) {
+	for n < len(piece) && err == nil {
+		var more int
+		more, err = r.Read(piece[n:])
+		n += more
+	}
+	return n, err
+}
+
+// putPiece sends a piece once there is room for it in the window, and has failed
+// called if it does not arrive.
+func (l *Ledger) putPiece(ctx context.Context, failed context.CancelCauseFunc, landing *sync.WaitGroup, subject string, piece []byte) error {
+	select {
+	case l.underway <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	err := l.room()
+	var sent jetstream.PubAckFuture
+	if err == nil {
+		sent, err = l.puts.PublishAsync(subject, piece, jetstream.WithRetryAttempts(0))
+	}
+	if err != nil {
+		<-l.underway
+		return err
+	}
+	landing.Go(func() {
+		defer func() { <-l.underway }()
+		select {
+		case <-sent.Ok():
+		case err := <-sent.Err():
+			failed(err)
+		case <-ctx.Done():
+		}
+	})
+	return nil
+}
+
+// putInfo makes an object of the pieces that were stored.
+func (l *Ledger) putInfo(ctx context.Context, b bucket, info *jetstream.ObjectInfo) error {
+	data, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	m := nats.NewMsg(b.meta(info.Name))
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	m.Data = data
+	_, err = l.js.PublishMsg(ctx, m)
+	return err
+}
+
+// purge deletes all messages of a subject.
+func (l *Ledger) purge(ctx context.Context, b bucket, subject string) error {
+	return l.erase(ctx, func(ctx context.Context) error {
+		s, err := l.js.Stream(ctx, b.stream())
+		if err == nil {
+			err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
+		}
+		return err
+	})
 }
 
 // OpenObject reads an object; ErrNotFound if there is none. Its hash is checked
@@ -90,7 +235,7 @@ func (o object) Close() error {
 	return o.ReadCloser.Close()
 }
 
-func open(ctx context.Context, s jetstream.ObjectStore, name string) (io.ReadCloser, error) {
+func open(ctx context.Context, s bucket, name string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	o, err := s.Get(ctx, name)
 	if err == nil {
@@ -100,7 +245,7 @@ func open(ctx context.Context, s jetstream.ObjectStore, name string) (io.ReadClo
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
-	return nil, fmt.Errorf("read %s: %w", name, err)
+	return nil, fmt.Errorf("read %s: %w", name, sort(err))
 }
 
 // GetObject reads the whole of an object.
@@ -112,7 +257,7 @@ func (l *Ledger) GetObject(ctx context.Context, name string) ([]byte, error) {
 	defer r.Close() //nolint:errcheck // only read
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", name, sort(err))
 	}
 	return data, nil
 }
@@ -123,7 +268,7 @@ func (l *Ledger) HasObject(ctx context.Context, name string) (bool, error) {
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, sort(err)
 }
 
 // deleteObjects removes all objects of these names, and every trace of them:
@@ -137,17 +282,12 @@ func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) e
 	if err != nil {
 		return fmt.Errorf("list objects: %w", err)
 	}
-	s, err := l.js.Stream(ctx, "OBJ_data")
-	if err != nil {
-		return err
-	}
 	for _, o := range all {
 		if !of(o.Name) {
 			continue
 		}
-		meta := "$O.data.M." + base64.URLEncoding.EncodeToString([]byte(o.Name))
-		for _, subject := range []string{"$O.data.C." + o.NUID, meta} {
-			if err := s.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+		for _, subject := range []string{l.data.chunks(o.NUID), l.data.meta(o.Name)} {
+			if err := l.purge(ctx, l.data, subject); err != nil {
 				return fmt.Errorf("delete %s: %w", o.Name, err)
 			}
 		}
@@ -162,7 +302,7 @@ func under(prefix string) func(string) bool {
 
 // PutUpload keeps data that a submitter sent ahead of a job, for a day.
 func (l *Ledger) PutUpload(ctx context.Context, name, owner string, r io.Reader) error {
-	return put(ctx, l.uploads, jetstream.ObjectMeta{Name: name, Headers: nats.Header{ownerHeader: {owner}}}, r)
+	return l.put(ctx, l.uploads, jetstream.ObjectMeta{Name: name, Headers: nats.Header{ownerHeader: {owner}}}, r)
 }
 
 // OpenUpload reads an upload; ErrNotFound if there is none any more.

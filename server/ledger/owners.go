@@ -47,7 +47,10 @@ func (l *Ledger) Own(ctx context.Context, job string) (o *Ownership, ok bool, er
 		o.Epoch = l.owned.epoch
 		return o, true, nil
 	}
-	o.revision, err = l.owners.Create(ctx, job, []byte(l.Server), jetstream.KeyTTL(ownTTL))
+	err = l.write(ctx, func(ctx context.Context) (err error) {
+		o.revision, err = l.owners.Create(ctx, job, []byte(l.Server), jetstream.KeyTTL(ownTTL))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		e, err := l.owners.Get(ctx, job)
 		if err != nil || string(e.Value()) != l.Server {
@@ -58,7 +61,7 @@ func (l *Ledger) Own(ctx context.Context, job string) (o *Ownership, ok bool, er
 			return nil, false, nil //nolint:nilerr // likewise
 		}
 	} else if err != nil {
-		return nil, false, full(err)
+		return nil, false, err
 	}
 	o.Epoch = o.revision
 	l.owned.mu.Lock()

@@ -83,17 +83,20 @@ func (l *Ledger) Behaved(ctx context.Context, volunteer string, did schedule.Did
 		if err != nil {
 			return err
 		}
-		if current.revision == 0 {
-			next.revision, err = l.conduct.Create(ctx, volunteer, data)
-		} else {
-			next.revision, err = l.conduct.Update(ctx, volunteer, data, current.revision)
-		}
+		err = l.write(ctx, func(ctx context.Context) (err error) {
+			if current.revision == 0 {
+				next.revision, err = l.conduct.Create(ctx, volunteer, data)
+			} else {
+				next.revision, err = l.conduct.Update(ctx, volunteer, data, current.revision)
+			}
+			return err
+		})
 		if err == nil {
 			l.applyReputationOf(volunteer, next)
 			return nil
 		}
 		if c := code(err); c != codeWrongLastSeq && c != codeWrongLastSeq2 && !errors.Is(err, jetstream.ErrKeyExists) {
-			return fmt.Errorf("store the reputation of %s: %w", volunteer, full(err))
+			return fmt.Errorf("store the reputation of %s: %w", volunteer, err)
 		}
 		if current, err = l.readReputation(ctx, volunteer); err != nil {
 			return err
@@ -114,10 +117,13 @@ func (l *Ledger) Pardon(ctx context.Context, volunteer string) error {
 	next := Reputation{Reputation: current.Pardoned(time.Now().UnixMicro()), Past: current.Reason}
 	data, err := json.Marshal(next)
 	if err == nil {
-		next.revision, err = l.conduct.Update(ctx, volunteer, data, current.revision)
+		err = l.write(ctx, func(ctx context.Context) (err error) {
+			next.revision, err = l.conduct.Update(ctx, volunteer, data, current.revision)
+			return err
+		})
 	}
 	if err != nil {
-		return fmt.Errorf("store the reputation of %s: %w", volunteer, full(err))
+		return fmt.Errorf("store the reputation of %s: %w", volunteer, err)
 	}
 	l.applyReputationOf(volunteer, next)
 	return nil
@@ -130,7 +136,7 @@ func (l *Ledger) readReputation(ctx context.Context, volunteer string) (r Reputa
 		return r, nil
 	}
 	if err != nil {
-		return r, fmt.Errorf("read the reputation of %s: %w", volunteer, err)
+		return r, fmt.Errorf("read the reputation of %s: %w", volunteer, sort(err))
 	}
 	r.revision = e.Revision()
 	return r, json.Unmarshal(e.Value(), &r)

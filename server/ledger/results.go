@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"potluck/contract"
@@ -115,7 +114,11 @@ func unpack(data []byte, yield func([]byte) error) (ok bool, err error) {
 
 func (r *Results) append(ctx context.Context, data []byte) error {
 	for {
-		ack, err := r.ledger.js.Publish(ctx, logSubject(r.name), data, jetstream.WithExpectLastSequence(r.seq), jetstream.WithRetryAttempts(0))
+		var ack *jetstream.PubAck
+		err := r.ledger.write(ctx, func(ctx context.Context) (err error) {
+			ack, err = r.ledger.js.Publish(ctx, logSubject(r.name), data, jetstream.WithExpectLastSequence(r.seq), jetstream.WithRetryAttempts(0))
+			return err
+		})
 		if err == nil {
 			r.seq = ack.Sequence
 			return nil
@@ -126,13 +129,13 @@ func (r *Results) append(ctx context.Context, data []byte) error {
 			}
 			return ErrFenced
 		}
-		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		if errors.Is(err, ErrStore) && ctx.Err() == nil && r.ledger.room() == nil { // nobody knows whether it arrived
 			if mine, err := r.landed(ctx, data); mine || err != nil {
 				return err
 			}
 			continue // it never arrived: once more
 		}
-		return fmt.Errorf("append results: %w", full(err))
+		return fmt.Errorf("append results: %w", err)
 	}
 }
 
@@ -143,14 +146,14 @@ func (r *Results) landed(ctx context.Context, data []byte) (bool, error) {
 		return false, ErrFenced // the job is gone, and its log with it
 	}
 	if err != nil {
-		return false, fmt.Errorf("look an append up: %w", err)
+		return false, fmt.Errorf("look an append up: %w", sort(err))
 	}
 	m, err := s.GetMsg(ctx, r.seq+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look an append up: %w", err)
+		return false, fmt.Errorf("look an append up: %w", sort(err))
 	}
 	if bytes.Equal(m.Data, data) {
 		r.seq++

@@ -117,10 +117,13 @@ func (l *Ledger) awaitToken(ctx context.Context, id string, there bool) error {
 func (l *Ledger) AddToken(ctx context.Context, t *Token) error {
 	data, err := json.Marshal(t)
 	if err == nil {
-		_, err = l.tokenBucket.Create(ctx, t.ID, data)
+		err = l.write(ctx, func(ctx context.Context) error {
+			_, err := l.tokenBucket.Create(ctx, t.ID, data)
+			return err
+		})
 	}
 	if err != nil {
-		return fmt.Errorf("store the token: %w", full(err))
+		return fmt.Errorf("store the token: %w", err)
 	}
 	return l.awaitToken(ctx, t.ID, true)
 }
@@ -132,8 +135,8 @@ func (l *Ledger) RevokeToken(ctx context.Context, id string) error {
 		return fmt.Errorf("token %q: %w", id, ErrNotFound)
 	}
 	// The mark that it leaves stays: a server that was away for long must hear of it too.
-	if err := l.tokenBucket.Purge(ctx, id); err != nil {
-		return fmt.Errorf("revoke token %s: %w", id, full(err))
+	if err := l.erase(ctx, func(ctx context.Context) error { return l.tokenBucket.Purge(ctx, id) }); err != nil {
+		return fmt.Errorf("revoke token %s: %w", id, err)
 	}
 	return l.awaitToken(ctx, id, false)
 }
@@ -199,7 +202,10 @@ func (l *Ledger) TouchToken(ctx context.Context, t *Token) error {
 	used.Used = now
 	data, err := json.Marshal(used)
 	if err == nil {
-		_, err = l.tokenBucket.Update(ctx, t.ID, data, t.revision)
+		err = l.write(ctx, func(ctx context.Context) error {
+			_, err := l.tokenBucket.Update(ctx, t.ID, data, t.revision)
+			return err
+		})
 	}
 	if c := code(err); c == codeWrongLastSeq || c == codeWrongLastSeq2 {
 		return nil // another server noted it, or it was revoked meanwhile
