@@ -91,6 +91,9 @@ func (m *Manifest) validate() error {
 	if m.Name == "" || m.Result == "" {
 		return errors.New("the manifest needs a name and the media type of its result")
 	}
+	if !Plain(m.Name) || !Plain(m.Title) || !Plain(m.Summary) || !Plain(m.Result) {
+		return errors.New("the manifest's name, title, summary and result are one line each, without control or format characters")
+	}
 	if !m.Has(Map) {
 		return errors.New("the manifest lists no map stage; every program needs one")
 	}

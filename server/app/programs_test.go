@@ -146,7 +146,7 @@ func TestLocalErrors(t *testing.T) {
 		{LocalJob{Program: file("echo.wasm", wasmtest.Echo())}, "--input FILE"},
 		{LocalJob{Program: file("echo.wasm", wasmtest.Echo()), Input: strings.NewReader("")}, "nothing to do"},
 		{LocalJob{Program: "primes", Params: []byte(`{"from":10,"to":2}`)}, "to (2) is smaller than from (10)"},
-		{LocalJob{Program: "primes", Params: []byte(`{"to":"many"}`)}, "/to got string"},
+		{LocalJob{Program: "primes", Params: []byte(`{"to":"many"}`)}, "/to must be an integer, not a string"},
 		{LocalJob{Program: "primes", Params: []byte(`{`)}, "not JSON"},
 		{LocalJob{Program: "square", Params: []byte(`{"numbers":[1e200]}`)}, "the square of 1e200 is too large"},
 	} {

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -71,14 +72,41 @@ func TestBadModules(t *testing.T) {
 func TestBadManifests(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
 	for manifest, says := range map[string]string{
-		`{"contract":99,"name":"later"}`:                                                                   "this grid speaks 1",
-		`{"contract":1,"result":"text/plain","stages":["map"]}`:                                            "needs a name",
-		`{"contract":1,"name":"a","result":"text/plain","stages":["split"]}`:                               "no map stage",
-		`{"contract":1,"name":"a","result":"text/plain","stages":["map"]}`:                                 "built-in splitter",
-		`{"contract":1,"name":"a","result":"text/plain","stages":["map","split","dance"]}`:                 `"dance"`,
-		`{"contract":1,"name":"a","result":"text/plain","stages":["map","split"],"parameters":{"type":7}}`: "schema",
+		`{"contract":99,"name":"later"}`:                                                                                                  "this grid speaks 1",
+		`{"contract":1,"result":"text/plain","stages":["map"]}`:                                                                           "needs a name",
+		`{"contract":1,"name":"a","result":"text/plain","stages":["split"]}`:                                                              "no map stage",
+		`{"contract":1,"name":"a","result":"text/plain","stages":["map"]}`:                                                                "built-in splitter",
+		`{"contract":1,"name":"a","result":"text/plain","stages":["map","split","dance"]}`:                                                `"dance"`,
+		`{"contract":1,"name":"a","result":"text/plain","stages":["map","split"],"parameters":{"type":7}}`:                                `schema at "/type"`,
+		`{"contract":1,"name":"a","result":"text/plain","stages":["map","split"],"parameters":` + doubling() + `}`:                        `schema at "/$defs/d20/allOf" is not in the dialect`,
+		`{"contract":1,"name":"a","result":"text/plain","stages":["map","split"],"parameters":{"properties":{"n":{"maximum":1e999999}}}}`: "exponent of more than 400",
+		`{"contract":1,"name":"a","title":"abc\u202edef","result":"text/plain","stages":["map","split"]}`:                                 "control or format characters",
 	} {
 		g.refuses("POST", "/api/v1/modules", wasmtest.Say(manifest), http.StatusUnprocessableEntity, says, "Content-Type", "application/wasm")
+	}
+}
+
+// doubling is a schema that a checker could look at a million times for one value.
+func doubling() string {
+	text := `{"$defs":{"d0":{"type":"object"}`
+	for i := 1; i <= 20; i++ {
+		text += fmt.Sprintf(`,"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}`, i, i-1, i-1)
+	}
+	return text + `},"properties":{"v":{"$ref":"#/$defs/d20"}}}`
+}
+
+// Whole numbers are integers, however they are written, up to the program.
+func TestWholeNumbersAreIntegers(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	plain := post[api.Preview](g, "/api/v1/jobs/preview", json.RawMessage(`{"program":"primes","params":{"to":1000000}}`))
+	for _, params := range []string{`{"to":1000000.0}`, `{"to":1e6,"from":2.0}`} {
+		job := json.RawMessage(`{"program":"primes","params":` + params + `}`)
+		if p := post[api.Preview](g, "/api/v1/jobs/preview", job); p.Tasks != plain.Tasks || p.Failure != "" {
+			t.Errorf("%s: %+v, not %+v", params, p, plain)
+		}
+		if j := post[api.Job](g, "/api/v1/jobs", job); j.Tasks.Total != plain.Tasks {
+			t.Errorf("%s: %+v", params, j)
+		}
 	}
 }
 
@@ -96,11 +124,14 @@ func TestBadJobs(t *testing.T) {
 	for _, c := range []struct{ job, field, says string }{
 		{`{"program":"cold-fusion"}`, "/program", "no program is called \"cold-fusion\"; there are lorenz96, mandelbrot"},
 		{`{"program":"` + strings.Repeat("ab", 32) + `"}`, "/program", "publish it first"},
-		{`{"program":"square","params":{"numbers":"many"}}`, "/params/numbers", "got string, want array"},
-		{`{"program":"square","params":{"numbers":[1,"two"]}}`, "/params/numbers/1", "got string"},
-		{`{"program":"square","params":{"cubes":[1]}}`, "/params", "cubes"},
-		{`{"program":"mandelbrot","params":{"width":0}}`, "/params/width", "minimum"},
-		{`{"program":"square","params":{"numbers":[]}}`, "/params/numbers", "minItems"},
+		{`{"program":"square","params":{"numbers":"many"}}`, "/params/numbers", "must be an array, not a string"},
+		{`{"program":"square","params":{"numbers":[1,"two"]}}`, "/params/numbers/1", "must be a number, not a string"},
+		{`{"program":"square","params":{"cubes":[1]}}`, "/params/cubes", "is not known: there is numbers"},
+		{`{"program":"mandelbrot","params":{"width":0}}`, "/params/width", "must be at least"},
+		{`{"program":"square","params":{"numbers":[]}}`, "/params/numbers", "must have at least 1 item"},
+		{`{"program":"primes","params":{"from":1e999999,"to":1e999999}}`, "/params/from", "an exponent of more than 400"},
+		{`{"program":"primes","params":{"to":0.` + strings.Repeat("1", 30_000) + `}}`, "/params/to", "more than 1000 characters"},
+		{`{"program":"square","params":{"numbers":[` + strings.Repeat("null,", 10_000) + `1]}}`, "/params/numbers/9", "must be a number, not null"},
 		{`{"program":"` + echo + `","args":["-v","a\u0000b"],"input":{"text":"x"}}`, "/args/1", "an argument is text in UTF-8, without NUL"},
 		{`{"program":"` + echo + `","args":["` + "\xff\xfe" + `"],"input":{"text":"x"}}`, "/args/0", "an argument is text in UTF-8, without NUL"},
 		{`{"program":"` + echo + `","args":["\ud83d"],"input":{"text":"x"}}`, "/args/0", "an argument is text in UTF-8, without NUL"},
@@ -132,6 +163,9 @@ func TestBadJobs(t *testing.T) {
 	} {
 		for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/preview"} {
 			p := g.refuses("POST", path, []byte(c.job), http.StatusUnprocessableEntity, c.says)
+			if len(p.Errors) > 10 {
+				t.Errorf("%.80s: %d errors", c.job, len(p.Errors))
+			}
 			if !slices.ContainsFunc(p.Errors, func(f api.FieldProblem) bool { return f.Field == c.field }) {
 				t.Errorf("%s: the error is at %+v, not at %s", c.job, p.Errors, c.field)
 			}

@@ -61,7 +61,7 @@ func Describe(ctx context.Context, run Runner, m sandbox.Module) (*contract.Mani
 	if err != nil || len(manifest.Parameters) == 0 {
 		return manifest, err
 	}
-	_, err = schema(manifest.Parameters)
+	_, err = readSchema(manifest.Parameters)
 	return manifest, err
 }
 

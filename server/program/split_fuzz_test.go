@@ -47,7 +47,8 @@ func FuzzSplit(f *testing.F) {
 func FuzzParams(f *testing.F) {
 	for _, schema := range []string{
 		`{"type":"object","properties":{"n":{"type":"integer","minimum":1}},"additionalProperties":false}`,
-		`{"$ref":"file:///etc/passwd"}`, `{"$ref":"#"}`, `{"pattern":"(a+)+$"}`, `true`, `7`, `{`,
+		`{"$ref":"file:///etc/passwd"}`, `{"$ref":"#"}`, `{"properties":{"s":{"pattern":"(a+)+$"}}}`,
+		`{"properties":{"n":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":["integer","null"],"enum":[1,null]}}}`, `true`, `7`, `{`,
 	} {
 		for _, params := range []string{`{"n":1}`, `{"n":0}`, `{"n":1e999}`, `{"a/b~c":1}`, `null`, ``, `[[[[`, `{"n":1}{"n":2}`} {
 			f.Add([]byte(schema), []byte(params))

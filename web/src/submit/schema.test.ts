@@ -45,6 +45,20 @@ describe('fieldsOf', () => {
     expect(field('center')).toMatchObject({ item: 'number', maximum: 4 });
   });
 
+  it('follows references to definitions', () => {
+    const found = fieldsOf({
+      properties: {
+        from: { $ref: '#/$defs/a~1b', title: 'From' },
+        all: { type: 'array', items: { $ref: '#/$defs/a~1b' } },
+        odd: { $ref: '#/$defs/odd' },
+      },
+      $defs: { 'a/b': { type: 'integer', title: 'Year', minimum: 1900 }, odd: { $ref: '#/$defs/odd' } },
+    });
+    expect(found[0]).toMatchObject({ title: 'From', kind: 'integer', minimum: 1900 });
+    expect(found[1]).toMatchObject({ title: 'all', kind: 'list', item: 'integer' });
+    expect(found[2]).toMatchObject({ title: 'odd', kind: 'json' });
+  });
+
   it('finds nothing where there is no schema', () => {
     expect(fieldsOf(undefined)).toEqual([]);
     expect(fieldsOf('nonsense')).toEqual([]);

@@ -34,9 +34,22 @@ const longestTuple = 6;
 export function fieldsOf(schema: unknown): Field[] {
   const root = object(schema);
   const required = Array.isArray(root.required) ? root.required : [];
+  const definitions = object(root.$defs);
   return Object.entries(object(root.properties)).map(([name, property]) =>
-    fieldOf(name, object(property), required.includes(name)),
+    fieldOf(name, follow(object(property), definitions), required.includes(name), definitions),
   );
+}
+
+/** A definition instead of a reference to it; what the reference says of itself stays. The grid refuses
+ * references that lead nowhere. */
+function follow(schema: Schema, definitions: Schema): Schema {
+  let found = schema;
+  for (let i = 0; typeof found.$ref === 'string' && i < 100; i++) {
+    const { $ref, ...said } = found;
+    const name = ($ref as string).replace('#/$defs/', '').replaceAll('~1', '/').replaceAll('~0', '~');
+    found = { ...object(definitions[name]), ...said };
+  }
+  return found;
 }
 
 export function examplesOf(schema: unknown): Record<string, unknown>[] {
@@ -44,8 +57,8 @@ export function examplesOf(schema: unknown): Record<string, unknown>[] {
   return Array.isArray(examples) ? examples.map(object) : [];
 }
 
-function fieldOf(name: string, schema: Schema, required: boolean): Field {
-  const items = object(schema.items);
+function fieldOf(name: string, schema: Schema, required: boolean, definitions: Schema): Field {
+  const items = follow(object(schema.items), definitions);
   const item = itemKind(items.type);
   const kind = kindOf(schema, item);
   const bounds = kind === 'tuple' || kind === 'list' ? items : schema;
