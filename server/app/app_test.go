@@ -410,3 +410,46 @@ func (w *worker) result(r wire.Result) wire.Ack {
 		w.receive()
 	}
 }
+
+// answerOrIdle answers the first lease that the worker gets, if it gets any.
+func (w *worker) answerOrIdle(answer func(wire.Lease) wire.Result) {
+	w.t.Helper()
+	for len(w.held) == 0 {
+		if w.receive().Idle != nil && len(w.held) == 0 {
+			return
+		}
+	}
+	w.result(answer(w.held[0]))
+}
+
+// work answers whatever the worker is lent, until its connection ends.
+func (w *worker) work(answer func(wire.Lease) wire.Result) {
+	for {
+		var m wire.ToWorker
+		_, data, err := w.conn.Read(w.t.Context())
+		if err != nil || wire.Decode(data, &m) != nil {
+			return
+		}
+		for _, b := range m.Batches {
+			for _, l := range b.Leases {
+				w.lent++
+				data, err := wire.Encode(wire.FromWorker{Results: []wire.Result{answer(l)}, Credit: uint64(w.lent) + 8})
+				if err != nil || w.conn.Write(w.t.Context(), websocket.MessageBinary, data) != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// echoAll answers everything rightly, until the connection ends.
+func (w *worker) echoAll() {
+	w.work(func(l wire.Lease) wire.Result { return wire.Result{Lease: l.ID, Output: l.Input} })
+}
+
+// failAll fails at everything in the same way, until the connection ends.
+func (w *worker) failAll(kind, message string) {
+	w.work(func(l wire.Lease) wire.Result {
+		return wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: kind, Message: message}}
+	})
+}

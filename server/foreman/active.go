@@ -61,7 +61,8 @@ type activeJob struct {
 	told       progressKey
 	stillSince time.Time // nothing is lent since then; see still
 	failures   []dispatch.Failing
-	noted      int // failures, in all
+	noted      int    // failures, in all
+	inVain     string // why the referee could not compute a task, lately
 }
 
 // changed passes a record on; only the newest counts.
@@ -431,12 +432,22 @@ func (a *activeJob) progress() dispatch.Progress {
 	case a.record.State == ledger.Paused:
 		p.Stuck = "paused"
 	case a.still(c) > stuckAfter:
-		p.Stuck = "waiting for volunteers"
-		if c.Open > 0 {
-			p.Stuck = fmt.Sprintf("waiting for other volunteers: %d tasks need one who has not answered them", c.Open)
-		}
+		p.Stuck = a.waits(c)
 	}
 	return p
+}
+
+// waits says what a job waits for of which nothing is lent.
+func (a *activeJob) waits(c schedule.Counts) string {
+	switch {
+	case c.Judged > 0:
+		return fmt.Sprintf("waiting for the server, which computes %d tasks itself to check what volunteers say, in %.0f %% of a core", c.Judged, 100*a.foreman.RefereeShare)
+	case c.Vain > 0:
+		return fmt.Sprintf("waiting for volunteers whose answers count, or a worker with a runner's token: %d tasks are too much for the server itself to check (%s)", c.Vain, a.inVain)
+	case c.Open > 0:
+		return fmt.Sprintf("waiting for other volunteers: %d tasks need one who has not answered them", c.Open)
+	}
+	return "waiting for volunteers"
 }
 
 // stuckAfter is how long nothing must be lent before people hear of it: between

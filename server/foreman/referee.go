@@ -99,10 +99,14 @@ func (a *activeJob) judged(ctx context.Context, v verdict) error {
 	if f := v.answer.Failure; f != nil {
 		e.Kind, e.Reason, e.Blame = schedule.NoVerdict, reason(f), blame(f, dispatch.Person{})
 		copy(e.Digest[:], way(f))
+		if f.Kind == string(sandbox.Time) { // on a slow server
+			e.Blame = schedule.Elsewhere
+		}
 		if v.trouble || e.Blame == schedule.OfMachine {
 			e.Blame = schedule.OfMachine
 			a.log.Error("the server itself could not compute a task; trying again", "task", v.answer.Task, "error", f.Message)
 		}
+		a.inVain = clip(f.Message, 200)
 	}
 	_, err := a.settle(ctx, e, v.answer, v.hash)
 	return err

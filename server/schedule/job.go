@@ -7,10 +7,6 @@ import (
 
 // Rules of thumb; docs/architecture.md says why these.
 const (
-	// maxFailures of distinct volunteers in the same way fail a task.
-	maxFailures = 3
-	// maxShares more volunteers than its quorum may try a task in vain, whatever they say.
-	maxShares = 20
 	// graceTime is what every lease has on top of the expected computing.
 	graceTime = 30 * Second
 	// slack is how many times the expected computing a lease may take.
@@ -57,12 +53,13 @@ type Job struct {
 	audits  int // and those of them without which the job cannot end
 	rounds  int // of audits
 
-	disputes    []uint32 // tasks that wait for the referee
-	judging     int      // tasks that the referee has
-	established int      // volunteers of the grid who are
-	met         Time     // when one of them was here last,
-	turnedAway  Time     // and a newcomer for whom there was nothing
-	tried       int      // leases to newcomers that only try them
+	disputes    []uint32          // tasks that wait for the referee
+	vain        map[uint32]Digest // how the referee failed at open tasks, by task
+	judging     int               // tasks that the referee has
+	established int               // volunteers of the grid who are
+	met         Time              // when one of them was here last,
+	turnedAway  Time              // and a newcomer for whom there was nothing
+	tried       int               // leases to newcomers that only try them
 
 	ages         [levels]ages // leases that are being computed, by level
 	people       []person     // by volunteer
@@ -105,6 +102,7 @@ type openTask struct {
 	referee  uint8
 	queued   bool
 	audit    bool // another opinion on it is wanted before the job ends
+	certain  bool // the referee says that it cannot be done
 }
 
 // What the referee has to do with an open task.
@@ -147,7 +145,7 @@ func New(c Config) *Job {
 	j := &Job{
 		config: c, states: make([]uint8, c.Tasks), slots: make([]uint32, c.Tasks),
 		rand: chances, doubt: newDoubt(c), established: c.Established, decided: c.Decided,
-		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2,
+		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2, vain: map[uint32]Digest{},
 	}
 	for level := range j.ages {
 		j.ages[level] = ages{none, none, none}
@@ -164,6 +162,8 @@ type Counts struct {
 	Total, Accepted, Open, Lent, Waiting int
 	More                                 int // what some may be lent though nothing waits: spot checks, and what waits in others' queues
 	Queued                               int // how often a task has come to wait for another copy
+	Judged                               int // tasks that the referee computes, or is to,
+	Vain                                 int // and those that wait for volunteers who are believed since he cannot
 }
 
 // Counts counts. Open tasks are lent or voted on; waiting ones can be lent now,
@@ -172,6 +172,7 @@ func (j *Job) Counts() Counts {
 	c := Counts{
 		Total: j.config.Tasks, Accepted: j.accepted, Open: j.opens.used - j.asked,
 		Lent: j.leases.used, Waiting: j.untouched() + j.queue.live, Queued: j.queue.pushed,
+		Judged: j.judging + len(j.disputes), Vain: len(j.vain),
 	}
 	if c.Waiting == 0 && !j.over {
 		c.More = j.spotChecks() + j.takeable()
@@ -252,16 +253,18 @@ func (j *Job) dropShare(o *openTask, i uint32) {
 }
 
 // tally counts the shares of an open task: replicas out that are not late, the
-// votes of the largest party, both of those whose word counts, and all shares.
+// votes of the largest party, and all shares, each of those whose word counts.
 func (j *Job) tally(o *openTask) (out, agree, all int) {
 	if o.accepted != none {
 		agree = j.firm(o.accepted)
 	}
 	for i := o.first; i != none; i = j.shares.at(i).next {
 		s := j.shares.at(i)
+		if !j.counts(s.volunteer) {
+			continue
+		}
 		all++
 		switch {
-		case !j.counts(s.volunteer):
 		case s.state == lent:
 			if !j.leases.at(s.lease).late {
 				out++
@@ -336,6 +339,7 @@ func (j *Job) settle(o *openTask) {
 		i = following
 	}
 	j.unqueue(o)
+	delete(j.vain, o.task)
 	task, result := o.task, o.accepted
 	j.opens.give(j.slots[task])
 	j.states[task], j.slots[task] = done, result

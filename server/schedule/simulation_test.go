@@ -109,18 +109,37 @@ func (w *world) play(limit int) {
 	}
 }
 
-// judge has the referee answer, who fails now and then.
+// judge has the referee answer, who fails now and then: by the server's fault, or
+// for lack of time where there are volunteers enough who can decide instead.
 func (w *world) judge() {
 	if len(w.judged) == 0 || w.ended != "" {
 		return
 	}
 	task := w.judged[0]
 	w.judged = w.judged[1:]
-	if w.r.IntN(50) == 0 {
-		w.step(Event{Kind: NoVerdict, Task: task, Reason: "task " + fmt.Sprint(task) + " is too much"})
-	} else {
+	switch w.r.IntN(100) {
+	case 0:
+		w.step(Event{Kind: NoVerdict, Task: task, Blame: OfMachine, Reason: "the disk is full"})
+	case 1:
+		if !w.decisive() {
+			w.judged = append(w.judged, task)
+			return
+		}
+		w.step(Event{Kind: NoVerdict, Task: task, Digest: Digest{8}, Blame: Elsewhere, Reason: "out of time"})
+	default:
 		w.step(Event{Kind: Verdict, Task: task, Digest: honestDigest(task)})
 	}
+}
+
+// decisive says whether enough are believed to decide on a task, whatever became of it.
+func (w *world) decisive() bool {
+	believed := 0
+	for v := range w.people {
+		if w.job.counts(Volunteer(v)) {
+			believed++
+		}
+	}
+	return believed > w.job.config.Policy.Quorum+1
 }
 
 func (w *world) answer() {

@@ -1,7 +1,5 @@
 package schedule
 
-import "fmt"
-
 // founders is how many established volunteers a grid must have before
 // newcomers cannot establish one another any more.
 const founders = 10
@@ -148,19 +146,28 @@ func (j *Job) call() {
 
 // disputed finds the task that has waited longest for the referee, of those
 // that fit.
-func (j *Job) disputed(fits func(*openTask) bool) (found *openTask) {
-	left := j.disputes[:0]
-	for _, task := range j.disputes {
-		if j.states[task] != open || j.opens.at(j.slots[task]).referee != wanted {
-			continue
-		}
-		left = append(left, task)
-		if o := j.opens.at(j.slots[task]); found == nil && fits(o) {
-			found = o
+func (j *Job) disputed(fits func(*openTask) bool) *openTask {
+	j.dropSettled()
+	for _, task := range j.disputes[:min(len(j.disputes), scanLimit)] {
+		if j.wanted(task) {
+			if o := j.opens.at(j.slots[task]); fits(o) {
+				return o
+			}
 		}
 	}
-	j.disputes = left
-	return found
+	return nil
+}
+
+// dropSettled takes from the tasks that wait for the referee the first ones that
+// do not any more.
+func (j *Job) dropSettled() {
+	for len(j.disputes) > 0 && !j.wanted(j.disputes[0]) {
+		j.disputes = j.disputes[1:]
+	}
+}
+
+func (j *Job) wanted(task uint32) bool {
+	return j.states[task] == open && j.opens.at(j.slots[task]).referee == wanted
 }
 
 // refereed says whether a trusted runner computes a task, and is not late.
@@ -214,7 +221,7 @@ func (j *Job) stuck() *openTask {
 
 // needsReferee says whether the referee may help with a task that nobody takes.
 func (j *Job) needsReferee(o *openTask) bool {
-	if o.referee == wanted || o.referee == asked {
+	if o.referee != unasked {
 		return false
 	}
 	_, agree, _ := j.tally(o)
@@ -251,42 +258,6 @@ func (j *Job) verdict(e *Event) {
 	j.call()
 }
 
-// noVerdict takes that the referee failed too. Then the task cannot be done, or
-// volunteers decide among themselves.
-func (j *Job) noVerdict(e *Event) {
-	j.judging--
-	if o := j.underReferee(e.Task); o != nil {
-		switch _, _, all := j.tally(o); {
-		case e.Blame == OfMachine: // the server's own trouble
-			o.referee, j.served = unasked, j.now
-			j.requeue(o)
-		case o.accepted == none && (o.failures >= maxFailures || all >= maxShares || j.failsToo(o, e)):
-			j.fail(o, fmt.Sprintf("task %d failed with the referee too: %s", e.Task, e.Reason))
-		case j.attended():
-			j.decide(o)
-		default: // there is nobody else: he tries again
-			o.referee = unasked
-			j.requeue(o)
-		}
-	}
-	j.call()
-}
-
-// failsToo says whether the referee's failure is that of the task: nobody has an
-// answer to it, and it failed with a volunteer, in the same way if the referee's
-// machine may be at fault.
-func (j *Job) failsToo(o *openTask, e *Event) (too bool) {
-	for i := o.first; i != none; i = j.shares.at(i).next {
-		switch s := j.shares.at(i); {
-		case s.state == voted:
-			return false
-		case s.failures+s.doubts > 0 && (e.Blame == OfTask || s.digest == e.Digest):
-			too = true
-		}
-	}
-	return too
-}
-
 // decide lets volunteers decide on a task without the referee: more of them than
 // agree now must.
 func (j *Job) decide(o *openTask) {
@@ -296,7 +267,7 @@ func (j *Job) decide(o *openTask) {
 	}
 	_, agree, _ := j.tally(o)
 	o.quorum = uint8(min(max(agree+1, int(o.quorum)), MaxQuorum))
-	if !j.hopeless(o, "their answers disagree") {
+	if !j.fail(o, "their answers disagree") {
 		j.requeue(o)
 	}
 }

@@ -1,10 +1,5 @@
 package schedule
 
-import (
-	"fmt"
-	"math"
-)
-
 // ballot finds where a volunteer's answer to a task goes, nil if it is not
 // wanted. An answer to a lease that has lapsed, or that an earlier owner of the
 // job lent, counts like any other.
@@ -62,7 +57,7 @@ func (j *Job) result(e *Event) {
 		j.accept(o, e)
 	default:
 		j.pending(e)
-		if !j.hopeless(o, "their answers disagree") {
+		if !j.fail(o, "their answers disagree") {
 			j.requeue(o)
 		}
 	}
@@ -134,89 +129,6 @@ func (j *Job) credit(votes []Vote, sure bool) {
 			j.did(v.Volunteer, Did{Alone: 1})
 		}
 	}
-}
-
-func (j *Job) failure(e *Event) {
-	o, s := j.ballot(e)
-	if o == nil {
-		return
-	}
-	s.state, s.digest = failed, e.Digest
-	s.blame(e.Blame)
-	j.pending(e)
-	if o.accepted != none { // others could do it
-		i, _ := j.share(o, e.Volunteer)
-		j.dropShare(o, i)
-		j.did(e.Volunteer, Did{Failures: 1})
-		j.rest(o)
-		return
-	}
-	o.failures = min(o.failures, math.MaxUint8-1) + 1
-	if same := j.sameFailures(o, e.Digest); same >= maxFailures {
-		j.giveUp(o, fmt.Sprintf("task %d failed %d times: %s", e.Task, same, e.Reason))
-	} else if !j.hopeless(o, "the last one said: "+e.Reason) {
-		if !j.counts(e.Volunteer) {
-			j.unqueue(o) // other newcomers passed it over while this one had it
-		}
-		j.requeue(o)
-	}
-}
-
-// blame notes whose fault a failure may be.
-func (s *share) blame(b Blame) {
-	if b == OfTask {
-		s.failures = min(s.failures, math.MaxUint8-1) + 1
-	} else {
-		s.doubts |= 1 << b
-	}
-}
-
-// sameFailures counts the failures of a task in the same way that are its own
-// fault. Own machines are believed, whatever the way, and the same one again too.
-func (j *Job) sameFailures(o *openTask, way Digest) int {
-	proven, twice, elsewhere := 0, 0, 0
-	for i := o.first; i != none; i = j.shares.at(i).next {
-		s := j.shares.at(i)
-		if j.weighs() && (s.state != failed || s.digest != way) {
-			continue
-		}
-		proven += int(s.failures)
-		twice += int(s.doubts >> Twice & 1)
-		elsewhere += int(s.doubts >> Elsewhere & 1)
-	}
-	if twice > 1 {
-		proven += twice
-	}
-	if proven > 0 {
-		proven += elsewhere
-	}
-	return proven
-}
-
-// hopeless gives a task up that too many volunteers have tried in vain.
-func (j *Job) hopeless(o *openTask, why string) bool {
-	_, _, all := j.tally(o)
-	if all < maxShares+int(o.quorum) {
-		return false
-	}
-	j.giveUp(o, fmt.Sprintf("task %d was tried by %d volunteers in vain; %s", o.task, all, why))
-	return true
-}
-
-// giveUp fails a task that volunteers cannot do, unless the referee can: liars
-// may say that they cannot, and their machines may be broken.
-func (j *Job) giveUp(o *openTask, reason string) {
-	if o.referee != inVain && j.config.Referees > 0 {
-		j.callFor(o)
-		return
-	}
-	j.fail(o, reason)
-}
-
-func (j *Job) fail(o *openTask, reason string) {
-	j.emit(Effect{Kind: Fail, Task: o.task, Reason: reason})
-	j.settle(o)
-	j.end()
 }
 
 // measure takes one duration into the mean, the newest with a weight of 1/16.
