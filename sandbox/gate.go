@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"time"
 )
 
 // gateTime bounds the slower of the two runs of the determinism gate.
-const gateTime = 10 * time.Second
+const gateTime = Brief
 
 // Gate is the determinism gate: it runs a task under two engines and returns an
 // error if their outputs differ. The gate opens without a verdict when the task

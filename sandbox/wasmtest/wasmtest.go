@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"potluck/contract"
 )
 
 // Instructions and types: WebAssembly Core Specification 2.0, section 5.
@@ -18,6 +20,7 @@ const (
 	opEnd         = 0x0b
 	opBr          = 0x0c
 	opBrIf        = 0x0d
+	opReturn      = 0x0f
 	opCall        = 0x10
 	opDrop        = 0x1a
 	opGet         = 0x20
@@ -80,11 +83,13 @@ const (
 )
 
 // Echo copies stdin to stdout.
-func Echo() []byte {
-	return Module(1, loop(read(),
+func Echo() []byte { return Module(1, copies()) }
+
+func copies() []byte {
+	return loop(read(),
 		c(moved), load(), opEqz, opBrIf, 1, // nothing read: the end
 		c(vecLen), c(moved), load(), opStore, 2, 0, // write as much as was read
-		write()))
+		write())
 }
 
 // Say writes the text to stdout, whatever it is asked.
@@ -120,7 +125,23 @@ func GrowFailed(value int) []byte {
 }
 
 // Spin loops for ever.
-func Spin() []byte { return Module(1, opLoop, empty, opBr, 0, opEnd) }
+func Spin() []byte { return Module(1, spins()) }
+
+func spins() []byte { return cat(opLoop, empty, opBr, 0, opEnd) }
+
+// Staged answers describe with a manifest, loops for ever in the stages that are
+// named, and copies stdin to stdout in the others.
+func Staged(manifest string, endless ...string) []byte {
+	stage := buffer + len(contract.ProgramName) + 1 // argv[1]
+	is := func(name string, code ...any) []byte {   // by the third letter: no two stages share it
+		return cat(opBlock, empty, c(stage+2), 0x2d, 0, 0, c(int(name[2])), 0x47, opBrIf, 0, cat(code...), opReturn, opEnd) // i32.load8_u, i32.ne
+	}
+	code := cat(call(argsGet, c(512), c(buffer)), opDrop, is("describe", put(buffer, manifest), vec(len(manifest)), write()))
+	for _, name := range endless {
+		code = cat(code, is(name, spins()))
+	}
+	return Module(1, code, copies())
+}
 
 // Count counts to n, for a while.
 func Count(n int) []byte {

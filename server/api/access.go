@@ -86,6 +86,15 @@ func (p caller) owner() string {
 	return ""
 }
 
+// account is whose turns the caller takes in the sandbox. Those without a token
+// share the turns of one owner, by their addresses.
+func (p caller) account() sandbox.Account {
+	if p.role == RoleAnonymous {
+		return sandbox.Account{Owner: p.owner(), Job: network(p.address)}
+	}
+	return sandbox.Account{Owner: p.owner()}
+}
+
 // identify finds out who the caller is. A token that is not good is an error.
 func (a *API) identify(c echo.Context) (caller, error) {
 	p := caller{role: RoleAnonymous, address: c.RealIP()}

@@ -18,7 +18,7 @@ import (
 
 const (
 	// trialTime is how long a task is tried for a preview.
-	trialTime = 10 * time.Second
+	trialTime = sandbox.Brief
 	// trialWait is how long a preview waits to try one: they take turns, so that
 	// running jobs keep the server's executors.
 	trialWait = 10 * time.Second
@@ -105,7 +105,7 @@ func (a *API) try(ctx context.Context, d *draft, input []byte, p *Preview) {
 	}
 	ctx, cancel = context.WithTimeout(ctx, trialWait+trialTime)
 	defer cancel()
-	o := a.Pool.Run(ctx, sandbox.Task{
+	o := a.Pool.For(d.account()).Run(ctx, sandbox.Task{
 		Module: d.program.Module, Args: d.program.MapArgs(d.Args), Input: input,
 		Time: min(trialTime, a.TaskTime), Output: a.TaskOutput,
 	})

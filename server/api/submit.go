@@ -125,9 +125,13 @@ type draft struct {
 	// prefix is of what this try stores: another one may be under way for the
 	// same job, with the same Idempotency-Key, and only one of them stays.
 	prefix  string
+	by      caller
 	program *program.Program
 	params  []byte
 }
+
+// account is whose turns a draft takes in the sandbox.
+func (d *draft) account() sandbox.Account { return d.by.account() }
 
 func (a *API) submit(ctx context.Context, p caller, id string, wanted NewJob) (*ledger.Job, error) {
 	d, err := a.draft(ctx, p, id, wanted)
@@ -187,7 +191,7 @@ func (a *API) draft(ctx context.Context, by caller, id string, wanted NewJob) (*
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{program: p, prefix: id + "." + ledger.NewID(), Job: &ledger.Job{
+	d := &draft{by: by, program: p, prefix: id + "." + ledger.NewID(), Job: &ledger.Job{
 		ID: id, Module: m.ID, Profile: m.Profile, State: ledger.Running, Created: time.Now().UTC().Truncate(time.Millisecond),
 		Owner: by.owner(), Title: wanted.Title, Policy: cmp.Or(wanted.Policy, a.usualPolicy()), Priority: wanted.Priority, Args: wanted.Args,
 	}}
@@ -277,7 +281,7 @@ func (a *API) fill(ctx context.Context, d *draft, in Input) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.Library.Gate(ctx, d.program, d.program.MapArgs(d.Args), first); err != nil {
+	if err := a.Library.Gate(ctx, d.program, d.program.MapArgs(d.Args), first, d.account()); err != nil {
 		return err
 	}
 	d.Tasks, d.Largest, d.Bytes = inputs.Count, inputs.Largest, inputs.Bytes
@@ -308,7 +312,7 @@ func mend(ctx context.Context, field string, err error) error {
 // split gives every input of the job to add.
 func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) error) error {
 	if d.splits() {
-		return mend(ctx, "/params", d.program.Split(ctx, a.Pool, d.params, add))
+		return mend(ctx, "/params", d.program.Split(ctx, a.Pool.For(d.account()), d.params, add))
 	}
 	if in.Job != "" {
 		return a.copyInputs(ctx, d, in, add)
@@ -421,7 +425,7 @@ func (a *API) publish(ctx context.Context, p caller, data []byte) (m *ledger.Mod
 		return nil, false, err
 	}
 	defer release()
-	return a.Library.Publish(ctx, data, p.owner())
+	return a.Library.Publish(ctx, data, p.account())
 }
 
 // CreateInput keeps data for jobs to come.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"potluck/sandbox"
 	"potluck/server/assemble"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
@@ -151,7 +152,7 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	})
 	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
-	}, a.foreman.Pool, a.foreman.Scratch)
+	}, a.foreman.Pool.For(a.account()), a.foreman.Scratch)
 	a.written, a.finished = make(chan appended, 1), make(chan error, 1)
 	var damaged bool
 	a.results, damaged, err = a.foreman.Ledger.OpenResults(ctx, j, func(data []byte) error { return a.replay(ctx, data) })
@@ -170,6 +171,11 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick})) // all may be done
 	a.log.Info("working on a job", "program", j.Title, "tasks", j.Tasks, "done", a.assembly.Count())
 	return nil
+}
+
+// account is whose turns the job takes in the sandbox.
+func (a *activeJob) account() sandbox.Account {
+	return sandbox.Account{Owner: a.record.Owner, Job: a.record.ID}
 }
 
 // seed gives what the chances of a job are drawn from: volunteers cannot know it.

@@ -77,7 +77,7 @@ func New(ctx context.Context, c Config) (*Foreman, error) {
 		changed: map[string]*ledger.Job{}, active: map[string]*activeJob{}, said: map[string]said{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
-	f.referee = newReferee(c.Pool.Run, c.RefereeShare)
+	f.referee = newReferee(c.Pool, c.RefereeShare)
 	c.Ledger.WatchReputations(f.hearReputation)
 	c.Ledger.Watch(f.note)
 	f.wait.Go(f.keepConduct)

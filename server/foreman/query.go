@@ -3,13 +3,19 @@ package foreman
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"potluck/server/dispatch"
 	"potluck/server/schedule"
 )
+
+// partialTime is how long making a picture of what there is so far may take:
+// whoever asked waits no longer.
+const partialTime = time.Minute
 
 // maxRecords is how many records one query gives.
 const maxRecords = 1000
@@ -37,9 +43,14 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 		assembly := a.assembly
 		a.foreman.metrics.partials.Inc()
 		a.foreman.wait.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, partialTime)
+			defer cancel()
 			var out bytes.Buffer
 			err := assembly.Write(ctx, &out)
-			if ctx.Err() != nil {
+			switch {
+			case errors.Is(ctx.Err(), context.DeadlineExceeded):
+				err = fmt.Errorf("what there is so far could not be put together in %v", partialTime)
+			case ctx.Err() != nil:
 				err = dispatch.ErrNobody // the job has ended, or goes on elsewhere
 			}
 			if err := answer(out.Bytes(), err); err != nil {

@@ -14,16 +14,16 @@ import (
 )
 
 // A referee computes tasks that volunteers disagree on, or that nobody else can
-// confirm, in the server's own sandbox: one at a time, and it rests after each,
-// so that it takes no more than its share of a core.
+// confirm, in the server's own sandbox: one at a time, those of owners and jobs in
+// turn, and it rests after each, so that it takes no more than its share of a core.
 type referee struct {
-	run   func(context.Context, sandbox.Task) sandbox.Outcome
+	pool  *sandbox.Pool
 	share float64
-	turn  chan struct{}
+	turns *sandbox.Turns
 }
 
-func newReferee(run func(context.Context, sandbox.Task) sandbox.Outcome, share float64) *referee {
-	return &referee{run: run, share: share, turn: make(chan struct{}, 1)}
+func newReferee(pool *sandbox.Pool, share float64) *referee {
+	return &referee{pool: pool, share: share, turns: sandbox.NewTurns(1, 0)}
 }
 
 // judgedAtOnce is how many tasks of a job may wait for the referee, so that he
@@ -35,14 +35,13 @@ const judgedAtOnce = 2
 const refereeTime = 3
 
 // compute computes a task when it is its turn.
-func (r *referee) compute(ctx context.Context, t sandbox.Task) sandbox.Outcome {
-	select {
-	case r.turn <- struct{}{}:
-	case <-ctx.Done():
-		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Load, Message: ctx.Err().Error()}}
+func (r *referee) compute(ctx context.Context, t sandbox.Task, by sandbox.Account) sandbox.Outcome {
+	turn, err := r.turns.Take(ctx, by)
+	if err != nil {
+		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Load, Message: err.Error()}}
 	}
-	o := r.run(ctx, t)
-	time.AfterFunc(time.Duration(float64(o.Took)*(1/r.share-1)), func() { <-r.turn })
+	o := r.pool.For(by).Run(ctx, t)
+	time.AfterFunc(time.Duration(float64(o.Took)*(1/r.share-1)), turn.Leave)
 	return o
 }
 
@@ -55,7 +54,7 @@ type verdict struct {
 
 // judge has the referee compute a task in the background.
 func (a *activeJob) judge(ctx context.Context, task uint32) {
-	inputs, args := a.foreman.Ledger.OpenChunks(a.record.Inputs), a.program.MapArgs(a.record.Args)
+	inputs, args, by := a.foreman.Ledger.OpenChunks(a.record.Inputs), a.program.MapArgs(a.record.Args), a.account()
 	a.foreman.metrics.judged.Inc()
 	a.foreman.wait.Go(func() {
 		input, err := inputs.Get(ctx, int(task))
@@ -64,7 +63,7 @@ func (a *activeJob) judge(ctx context.Context, task uint32) {
 			o = a.foreman.referee.compute(ctx, sandbox.Task{
 				Module: a.program.Module, Args: args, Input: input,
 				Time: refereeTime * a.foreman.TaskTime, Output: a.foreman.TaskOutput,
-			})
+			}, by)
 		}
 		v, err2 := a.verdictOf(ctx, task, o)
 		if err = errors.Join(err, err2); err != nil {

@@ -200,9 +200,10 @@ func (l *Library) Names(source []byte) ([]sandbox.ID, error) {
 }
 
 // Publish writes a module under the newest profile, asks it what it is, runs it
-// through the determinism gate and stores it as its owner's. isNew is false if
-// the grid has it already. What is wrong with the module is an *Invalid.
-func (l *Library) Publish(ctx context.Context, source []byte, owner string) (m *ledger.Module, isNew bool, err error) {
+// through the determinism gate and stores it as its owner's, whose turns that
+// takes. isNew is false if the grid has it already. What is wrong with the module
+// is an *Invalid.
+func (l *Library) Publish(ctx context.Context, source []byte, by sandbox.Account) (m *ledger.Module, isNew bool, err error) {
 	p, err := profile.Publish(source, l.config.Memory)
 	if err != nil {
 		return nil, false, &Invalid{err}
@@ -221,7 +222,7 @@ func (l *Library) Publish(ctx context.Context, source []byte, owner string) (m *
 			l.config.Shelf.Forget(id)
 		}
 	}()
-	manifest, err := program.Describe(ctx, l.config.Pool, on)
+	manifest, err := program.Describe(ctx, l.config.Pool.For(by), on)
 	if sandbox.IsMachines(err) {
 		return nil, false, err
 	}
@@ -229,10 +230,10 @@ func (l *Library) Publish(ctx context.Context, source []byte, owner string) (m *
 		return nil, false, &Invalid{err}
 	}
 	m = &ledger.Module{
-		ID: id, Bytes: len(p.Module), Manifest: manifest, Created: time.Now(), Owner: owner,
+		ID: id, Bytes: len(p.Module), Manifest: manifest, Created: time.Now(), Owner: by.Owner,
 		Source: sandbox.Hash(source), Profile: sandbox.Profile, Report: &p.Report,
 	}
-	if err := l.gateFirst(ctx, &program.Program{Module: on, Manifest: manifest}); err != nil {
+	if err := l.gateFirst(ctx, &program.Program{Module: on, Manifest: manifest}, by); err != nil {
 		return nil, false, &Invalid{err}
 	}
 	if err := l.config.Ledger.PutModule(ctx, m, p.Module); err != nil {
@@ -247,25 +248,31 @@ var errEnough = errors.New("one is enough")
 
 // gateFirst puts a new module through the gate with the first task of its
 // default parameters, or with an empty input if it has none.
-func (l *Library) gateFirst(ctx context.Context, p *program.Program) error {
+func (l *Library) gateFirst(ctx context.Context, p *program.Program, by sandbox.Account) error {
 	var input []byte
 	if p.Has(contract.Split) {
-		err := p.Split(ctx, l.config.Pool, []byte("{}"), func(first []byte) error { input = first; return errEnough })
+		err := p.SplitBriefly(ctx, l.config.Pool.For(by), []byte("{}"), func(first []byte) error { input = first; return errEnough })
 		if err != nil && !errors.Is(err, errEnough) {
 			return nil //nolint:nilerr // its defaults are not enough: the first real task is the test
 		}
 	}
-	return sandbox.Gate(ctx, l.config.Engine, l.config.Other, sandbox.Task{Module: p.Module, Args: p.MapArgs(nil), Input: input})
+	return l.compare(ctx, sandbox.Task{Module: p.Module, Args: p.MapArgs(nil), Input: input}, by)
+}
+
+// compare runs a task in both engines, when it is the turn of an account.
+func (l *Library) compare(ctx context.Context, t sandbox.Task, by sandbox.Account) (err error) {
+	waited := l.config.Pool.For(by).Hold(ctx, func() { err = sandbox.Gate(ctx, l.config.Engine, l.config.Other, t) })
+	return errors.Join(waited, err)
 }
 
 // Gate puts a module through the gate with the first task of its first job. It
 // returns an *Invalid if the module is not deterministic.
-func (l *Library) Gate(ctx context.Context, p *program.Program, args []string, input []byte) error {
+func (l *Library) Gate(ctx context.Context, p *program.Program, args []string, input []byte, by sandbox.Account) error {
 	m, err := l.Module(ctx, p.Module.ID)
 	if err != nil || m.Gated {
 		return err
 	}
-	if err := sandbox.Gate(ctx, l.config.Engine, l.config.Other, sandbox.Task{Module: p.Module, Args: args, Input: input}); err != nil {
+	if err := l.compare(ctx, sandbox.Task{Module: p.Module, Args: args, Input: input}, by); err != nil {
 		return &Invalid{err}
 	}
 	passed := *m

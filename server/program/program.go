@@ -24,11 +24,11 @@ const (
 
 // The time that the stages on the server may take.
 const (
-	describeTime = 10 * time.Second
+	describeTime = sandbox.Brief
 	stageTime    = 5 * time.Minute
 )
 
-// A Runner runs tasks: a sandbox.Pool.
+// A Runner runs tasks: a sandbox.Pool, or an account's share of one.
 type Runner interface {
 	Run(ctx context.Context, t sandbox.Task) sandbox.Outcome
 }
@@ -83,9 +83,23 @@ func (p *Program) MapArgs(chosen []string) []string {
 }
 
 // Split runs the split stage and gives each input to yield, which may stop it
-// with an error.
+// with an error. Somebody waits for it, so it is tried as something brief first:
+// most are, and then they do not wait behind what is not.
 func (p *Program) Split(ctx context.Context, run Runner, params []byte, yield func([]byte) error) error {
-	out, err := p.stage(ctx, run, contract.Split, params, MaxInputs)
+	err := p.SplitBriefly(ctx, run, params, yield)
+	if f, failed := errors.AsType[*sandbox.Failure](err); failed && f.Kind == sandbox.Time {
+		return p.split(ctx, run, params, stageTime, yield)
+	}
+	return err
+}
+
+// SplitBriefly is Split for those who can do without it if it takes long.
+func (p *Program) SplitBriefly(ctx context.Context, run Runner, params []byte, yield func([]byte) error) error {
+	return p.split(ctx, run, params, sandbox.Brief, yield)
+}
+
+func (p *Program) split(ctx context.Context, run Runner, params []byte, limit time.Duration, yield func([]byte) error) error {
+	out, err := p.stage(ctx, run, contract.Split, params, limit)
 	if err != nil {
 		return err
 	}
@@ -106,7 +120,7 @@ func (p *Program) Reduce(ctx context.Context, run Runner, parts [][]byte) ([]byt
 	for _, part := range parts {
 		input = contract.AppendRecord(input, part)
 	}
-	return p.stage(ctx, run, contract.Reduce, input, MaxInputs)
+	return p.stage(ctx, run, contract.Reduce, input, stageTime)
 }
 
 // Render runs the render stage, or gives the part as it is if there is none.
@@ -114,12 +128,12 @@ func (p *Program) Render(ctx context.Context, run Runner, params, part []byte) (
 	if !p.Has(contract.Render) {
 		return part, nil
 	}
-	return p.stage(ctx, run, contract.Render, contract.AppendRecord(contract.AppendRecord(nil, params), part), MaxInputs)
+	return p.stage(ctx, run, contract.Render, contract.AppendRecord(contract.AppendRecord(nil, params), part), stageTime)
 }
 
-func (p *Program) stage(ctx context.Context, run Runner, s contract.Stage, input []byte, limit int) ([]byte, error) {
+func (p *Program) stage(ctx context.Context, run Runner, s contract.Stage, input []byte, limit time.Duration) ([]byte, error) {
 	o := run.Run(ctx, sandbox.Task{
-		Module: p.Module, Args: []string{string(s)}, Input: input, Time: stageTime, Output: limit,
+		Module: p.Module, Args: []string{string(s)}, Input: input, Time: limit, Output: MaxInputs,
 	})
 	if err := o.Err(); err != nil {
 		return nil, fmt.Errorf("the %s stage failed: %w", s, err)
