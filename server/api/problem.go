@@ -10,7 +10,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"potluck/sandbox"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/library"
@@ -80,18 +79,19 @@ func problem(err error) Problem {
 		}
 	case errors.As(err, &invalid):
 		status, detail = http.StatusUnprocessableEntity, invalid.Error()
-	case sandbox.IsMachines(err):
-		status, detail = http.StatusServiceUnavailable, "the server cannot run programs at the moment, and its log says why: try again later"
 	case errors.As(err, &tooLarge):
 		status, detail = http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than the %d bytes that are allowed here", tooLarge.Limit)
-	case errors.Is(err, ledger.ErrFull):
-		status, detail = http.StatusInsufficientStorage, ledger.ErrFull.Error()
 	case errors.Is(err, ledger.ErrNotFound):
 		status, detail = http.StatusNotFound, strings.ReplaceAll(err.Error(), ": not found", " is not known here")
 	case errors.Is(err, dispatch.ErrNobody):
 		status, detail = http.StatusServiceUnavailable, "the job is being taken over by a server; ask again in a moment"
 	case errors.As(err, &he):
 		status, detail = he.Code, fmt.Sprint(he.Message)
+	case ledger.Trouble(err) != "":
+		status, detail = http.StatusServiceUnavailable, ledger.Trouble(err)
+		if detail == ledger.ErrFull.Error() || detail == ledger.ErrDisk.Error() {
+			status = http.StatusInsufficientStorage
+		}
 	}
 	return Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: fields}
 }

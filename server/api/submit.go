@@ -145,7 +145,9 @@ func (a *API) submit(ctx context.Context, p caller, id string, wanted NewJob) (*
 	defer release()
 	err = a.fill(ctx, d, wanted.Input)
 	if err == nil {
-		err = a.store(ctx, p, d)
+		if err = a.store(ctx, p, d); errors.Is(err, ledger.ErrStore) {
+			return nil, err // it may have arrived all the same; if it has not, Sweep clears up
+		}
 	}
 	if err != nil {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -303,7 +305,7 @@ func (a *API) inputs(ctx context.Context, d *draft, in Input, keep func([]byte) 
 // mend makes what is wrong with inputs the submitter's to mend, unless it is
 // the grid's fault.
 func mend(ctx context.Context, field string, err error) error {
-	if err == nil || errors.Is(err, ledger.ErrFull) || sandbox.IsMachines(err) || ctx.Err() != nil {
+	if err == nil || ledger.Trouble(err) != "" || ctx.Err() != nil {
 		return err
 	}
 	return refuseField(field, err)

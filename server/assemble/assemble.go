@@ -16,6 +16,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"potluck/contract"
+	"potluck/sandbox"
 	"potluck/server/program"
 )
 
@@ -136,9 +137,11 @@ func (a *Assembly) reduce(lv, node int, taken uint8) {
 	if err == nil {
 		err = a.nodes.put(l.first+node, part)
 	}
-	if err != nil {
+	if program.IsFault(err) {
 		l.failed[node] = err
-		return
+	}
+	if err != nil {
+		return // where it is needed, it is tried again
 	}
 	a.ready(lv+1, node/fanIn)
 }
@@ -328,7 +331,7 @@ func (a *Assembly) root(ctx context.Context) ([]byte, error) {
 			all = append(all, output...)
 		}
 		if len(all) > program.MaxInputs {
-			return nil, fmt.Errorf("the parts of the job have more than %d bytes together: too much to render", program.MaxInputs)
+			return nil, &sandbox.Failure{Kind: sandbox.Output, Message: fmt.Sprintf("the parts of the job have more than %d bytes together: too much to render", program.MaxInputs)}
 		}
 	}
 	return all, nil

@@ -50,9 +50,10 @@ type activeJob struct {
 	lied     bool          // somebody was caught here
 	liars    []string      // volunteers that were caught somewhere; the foreman's lock guards them
 	verdicts chan verdict
+	held     bool // a batch waits for the server to be well again
 	ending   bool // the last work on the job goes on in the background
 	finished chan error
-	full     bool // the store has no room
+	plight   plight
 
 	offer      dispatch.Offer
 	hungry     bool // somebody got less than he asked for since the last offer
@@ -258,6 +259,7 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 // again.
 func (a *activeJob) tick(ctx context.Context) {
 	a.due = 0
+	a.lookAround()
 	a.react(ctx, a.step(schedule.Event{Kind: schedule.Tick}))
 	a.queued = -1
 }
@@ -378,7 +380,9 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 			j.Failures, j.Mean = failures, mean
 			return nil
 		})
-		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()
+		if err == nil {
+			a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()
+		}
 		return err
 	})
 }
@@ -388,10 +392,7 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 func (a *activeJob) end(ctx context.Context, last func() error) {
 	a.ending = true
 	a.foreman.wait.Go(func() {
-		err := last()
-		if errors.Is(err, ledger.ErrFull) {
-			err = errors.Join(err, errWait(ctx, retryAfter))
-		}
+		err := a.persist(ctx, last)
 		if err == nil {
 			err = errOver
 		}
@@ -431,8 +432,8 @@ func (a *activeJob) progress() dispatch.Progress {
 		Voting: max(0, c.Open-c.Lent), Mean: a.job.Mean(), Failures: slices.Clone(a.failures),
 	}
 	switch {
-	case a.full:
-		p.Stuck = ledger.ErrFull.Error()
+	case a.plight.get() != "":
+		p.Stuck = a.plight.get()
 	case a.record.State == ledger.Paused && a.record.Alarm:
 		p.Stuck = a.record.Reason
 	case a.record.State == ledger.Paused:
@@ -499,7 +500,7 @@ const offerPause = 5 * time.Millisecond
 // before it could, if it is too early.
 func (a *activeJob) announce(first bool) time.Duration {
 	c := a.job.Counts()
-	if a.job.Over() || a.record.State != ledger.Running || a.full {
+	if a.job.Over() || a.record.State != ledger.Running || a.plight.get() != "" {
 		c.Waiting, c.More = 0, 0
 	}
 	all := c.Waiting + c.More

@@ -176,6 +176,7 @@ func (f *Foreman) work(a *activeJob, j *ledger.Job) {
 		a.log.Info("another server works on this job now")
 	default:
 		a.log.Error("a job had to be let go; trying again", "error", err)
+		a.lament(j, err)
 	}
 	background, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

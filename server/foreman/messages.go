@@ -65,7 +65,7 @@ func (a *activeJob) take(ctx context.Context, m *nats.Msg) error {
 		return err
 	}
 	var taken dispatch.Taken
-	if !a.full && a.pending.size < maxPending {
+	if a.plight.get() == "" && a.pending.size < maxPending {
 		taken.Tasks = a.lend(ctx, t)
 	}
 	if len(taken.Tasks) < t.N {

@@ -14,10 +14,10 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/nats-io/nats.go"
 
-	"potluck/sandbox"
 	"potluck/server/assemble"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
+	"potluck/server/program"
 	"potluck/server/schedule"
 	"potluck/server/scratch"
 )
@@ -115,32 +115,19 @@ func (a *activeJob) flush(ctx context.Context) {
 }
 
 // landed goes on after an append: the results count, and whoever sent them
-// hears of it. In a full store the batch waits and is tried again.
+// hears of it. What the server cannot do now waits and is tried again.
 func (a *activeJob) landed(ctx context.Context, w appended) error {
-	if errors.Is(w.err, ledger.ErrFull) {
-		if !a.full {
-			a.log.Error("results cannot be stored", "error", w.err)
-		}
-		a.full = true
-		a.foreman.wait.Go(func() {
-			if errWait(ctx, retryAfter) == nil {
-				a.written <- appended{w.batch, a.results.Append(ctx, w.batch.encoded)}
-			}
-		})
-		return nil
-	}
 	if w.err != nil {
-		return w.err
+		return a.hold(ctx, w.err, func() appended { return appended{w.batch, a.results.Append(ctx, w.batch.encoded)} })
 	}
-	if a.full {
-		a.full, a.queued, a.hungry = false, -1, true
-	}
-	a.writing, a.underway = false, batch{}
-	for _, r := range w.batch.results {
+	for i, r := range w.batch.results {
 		if err := a.keep(ctx, r); err != nil {
-			return err
+			w.batch.results = w.batch.results[i:]
+			return a.hold(ctx, err, func() appended { return w })
 		}
 	}
+	a.held, a.writing, a.underway = false, false, batch{}
+	a.relieve()
 	a.answerAll(w.batch)
 	return nil
 }
@@ -236,6 +223,11 @@ func (a *activeJob) finish(ctx context.Context) {
 			j.Result, j.Records, j.Mean = result, records, mean
 			return nil
 		})
+		if errors.Is(err, errOver) { // perhaps by a try whose answer was lost
+			if j, err = a.foreman.Ledger.ReadJob(ctx, a.record.ID); err == nil && (j.State != ledger.Done || j.Result.Hash != result.Hash) {
+				err = errOver
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -247,14 +239,16 @@ func (a *activeJob) finish(ctx context.Context) {
 
 // finishFailed fails the job if its program is to blame, and else only says so.
 func (a *activeJob) finishFailed(ctx context.Context, err error) error {
-	if errors.Is(err, ledger.ErrFull) || sandbox.IsMachines(err) || ctx.Err() != nil {
+	if !program.IsFault(err) || ctx.Err() != nil {
 		return err
 	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
 		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()
 		return nil
 	})
-	a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()
+	if updated == nil {
+		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Failed)).Inc()
+	}
 	return updated
 }
 

@@ -64,8 +64,8 @@ func (k *keeper) while(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// room says why nothing can be written now.
-func (l *Ledger) room() error {
+// Room says why nothing can be written now, nil if it can.
+func (l *Ledger) Room() error {
 	switch {
 	case l.embedded == nil:
 		return nil
@@ -85,7 +85,7 @@ func (l *Ledger) sound() error {
 
 // write does what writes to the store, if it can be written to.
 func (l *Ledger) write(ctx context.Context, do func(context.Context) error) error {
-	if err := l.room(); err != nil {
+	if err := l.Room(); err != nil {
 		return err
 	}
 	return l.erase(ctx, do)

@@ -288,7 +288,7 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 	if !l.conn.IsConnected() {
 		return errors.New("the ledger is not connected to its store")
 	}
-	if err := l.room(); err != nil {
+	if err := l.Room(); err != nil {
 		return err
 	}
 	_, err := l.js.AccountInfo(ctx)

@@ -170,7 +170,7 @@ func (l *Ledger) putPiece(ctx context.Context, failed context.CancelCauseFunc, l
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	err := l.room()
+	err := l.Room()
 	var sent jetstream.PubAckFuture
 	if err == nil {
 		sent, err = l.puts.PublishAsync(subject, piece, jetstream.WithRetryAttempts(0))

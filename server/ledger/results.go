@@ -129,7 +129,7 @@ func (r *Results) append(ctx context.Context, data []byte) error {
 			}
 			return ErrFenced
 		}
-		if errors.Is(err, ErrStore) && ctx.Err() == nil && r.ledger.room() == nil { // nobody knows whether it arrived
+		if errors.Is(err, ErrStore) && ctx.Err() == nil && r.ledger.Room() == nil { // nobody knows whether it arrived
 			if mine, err := r.landed(ctx, data); mine || err != nil {
 				return err
 			}

@@ -132,13 +132,22 @@ func (p *Program) Render(ctx context.Context, run Runner, params, part []byte) (
 }
 
 func (p *Program) stage(ctx context.Context, run Runner, s contract.Stage, input []byte, limit time.Duration) ([]byte, error) {
-	o := run.Run(ctx, sandbox.Task{
-		Module: p.Module, Args: []string{string(s)}, Input: input, Time: limit, Output: MaxInputs,
-	})
+	task := sandbox.Task{Module: p.Module, Args: []string{string(s)}, Input: input, Time: limit, Output: MaxInputs}
+	o := run.Run(ctx, task)
+	if o.Failure != nil && o.Failure.Kind == sandbox.Crash && ctx.Err() == nil {
+		o = run.Run(ctx, task) // once may be the machine's doing
+	}
 	if err := o.Err(); err != nil {
 		return nil, fmt.Errorf("the %s stage failed: %w", s, err)
 	}
 	return o.Output, nil
+}
+
+// IsFault says whether an error is the fault of a job: its program failed, or
+// made more than may be. All else is the server's trouble and no reason to end a job.
+func IsFault(err error) bool {
+	f, ok := errors.AsType[*sandbox.Failure](err)
+	return ok && f.Kind != sandbox.Machine && f.Kind != sandbox.Load
 }
 
 // Inputs collects what a splitter yields, within the limits of a job.
