@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,7 +14,6 @@ import (
 	"potluck/sandbox"
 	"potluck/server/dispatch"
 	"potluck/server/ledger"
-	"potluck/server/scratch"
 )
 
 // GetResult gives the artefact. It may be anything that a stranger's program
@@ -89,19 +88,19 @@ func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
 	return made[partial]{value: partial{data, `"` + string(sandbox.Hash(data)) + `"`, p.Done}, bytes: len(data)}
 }
 
-// serveBlob serves a stored result, with its hash as ETag and with ranges.
+// serveBlob streams a stored result, with its hash as ETag. A range of it is sent
+// alone; who asks for many at once, each of which would have to be looked for,
+// gets all of it.
 func (a *API) serveBlob(c echo.Context, j *ledger.Job) error {
-	r, err := a.Ledger.OpenBlob(c.Request().Context(), j.Result)
+	r := c.Request()
+	blob, err := a.Ledger.OpenBlob(r.Context(), j.Result)
 	if err != nil {
 		return err
 	}
-	defer r.Close() //nolint:errcheck // only read
-	f := scratch.New(a.Scratch)
-	defer f.Close() //nolint:errcheck // nothing of it is needed
-	if _, err := io.Copy(f, r); err != nil {
-		return err
+	if strings.Contains(r.Header.Get("Range"), ",") {
+		r.Header.Del("Range")
 	}
 	c.Response().Header().Set("ETag", `"`+j.Result.Hash+`"`)
-	http.ServeContent(c.Response(), c.Request(), "", j.Finished, f.Reader())
+	http.ServeContent(c.Response(), r, "", j.Finished, blob)
 	return nil
 }

@@ -334,7 +334,6 @@ func (a *API) split(ctx context.Context, d *draft, in Input, add func([]byte) er
 	if err != nil {
 		return err
 	}
-	defer data.Close() //nolint:errcheck // only read
 	return mend(ctx, "/input", s.Split(data, add))
 }
 
@@ -374,7 +373,7 @@ func (a *API) copyInputs(ctx context.Context, d *draft, in Input, add func([]byt
 var errOneInput = errors.New("give text, an upload or a job, only one of them")
 
 // open gives the data that an input is split from.
-func (a *API) open(ctx context.Context, s *program.Splitter, in Input) (io.ReadCloser, error) {
+func (a *API) open(ctx context.Context, s *program.Splitter, in Input) (io.Reader, error) {
 	given := in.Text != "" || in.Upload != ""
 	switch {
 	case !s.NeedsData() && given:
@@ -390,7 +389,7 @@ func (a *API) open(ctx context.Context, s *program.Splitter, in Input) (io.ReadC
 		}
 		return data, err
 	}
-	return io.NopCloser(strings.NewReader(in.Text)), nil
+	return strings.NewReader(in.Text), nil
 }
 
 // CreateModule publishes a module.

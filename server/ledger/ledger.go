@@ -227,12 +227,16 @@ func (l *Ledger) buckets(ctx context.Context) error {
 	return err
 }
 
-func (l *Ledger) objects(ctx context.Context, name string, expiry time.Duration) (bucket, error) {
-	s, err := l.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: name, TTL: expiry, Replicas: l.config.Replicas})
-	if err != nil {
-		return bucket{}, fmt.Errorf("object store %s: %w", name, err)
+func (l *Ledger) objects(ctx context.Context, name string, expiry time.Duration) (b bucket, err error) {
+	b.name = name
+	b.ObjectStore, err = l.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: name, TTL: expiry, Replicas: l.config.Replicas})
+	if err == nil {
+		b.stream, err = l.js.Stream(ctx, "OBJ_"+name)
 	}
-	return bucket{s, name}, nil
+	if err != nil {
+		return b, fmt.Errorf("object store %s: %w", name, err)
+	}
+	return b, nil
 }
 
 // watched is a bucket that this server has a copy of.

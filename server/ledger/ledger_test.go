@@ -124,7 +124,7 @@ func exerciseBlobs(t *testing.T, l *Ledger) {
 			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
 		}
 	}
-	if _, err := l.OpenObject(ctx, "nothing"); !errors.Is(err, ErrNotFound) {
+	if _, err := l.GetObject(ctx, "nothing"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a missing object: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -27,7 +26,14 @@ type Blob struct {
 	Hash   string `json:"hash,omitempty"` // SHA-256, hexadecimal
 	Inline []byte `json:"inline,omitempty"`
 	Object string `json:"object,omitempty"`
+	// Piece is how many bytes each of its objects has, but for the last, if there
+	// are several: Object.0, Object.1 and so on. Any place of it is found at once.
+	Piece int64 `json:"piece,omitempty"`
 }
+
+// pieceSize is how many bytes of a large blob an object has: few enough that a
+// range is read soon, enough that objects, which cost memory, are few.
+const pieceSize = 4 << 20
 
 // IsZero says that there is no blob, as opposed to an empty one.
 func (b Blob) IsZero() bool { return b.Hash == "" }
@@ -42,15 +48,24 @@ func (l *Ledger) PutBlob(ctx context.Context, name string, r io.Reader, size int
 		return b, err
 	}
 	b.Object = name
-	return b, l.PutObject(ctx, name, r)
+	if size <= pieceSize {
+		return b, l.PutObject(ctx, name, r)
+	}
+	b.Piece = pieceSize
+	for i := range (size + pieceSize - 1) / pieceSize {
+		if err := l.PutObject(ctx, b.piece(i), io.LimitReader(r, pieceSize)); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
 }
 
-// OpenBlob reads a blob.
-func (l *Ledger) OpenBlob(ctx context.Context, b Blob) (io.ReadCloser, error) {
-	if b.Object == "" {
-		return io.NopCloser(bytes.NewReader(b.Inline)), nil
+// piece names one of a blob's objects.
+func (b Blob) piece(i int64) string {
+	if b.Piece == 0 {
+		return b.Object
 	}
-	return l.OpenObject(ctx, b.Object)
+	return fmt.Sprintf("%s.%d", b.Object, i)
 }
 
 // ReadBlob reads the whole of a blob.
@@ -58,7 +73,11 @@ func (l *Ledger) ReadBlob(ctx context.Context, b Blob) ([]byte, error) {
 	if b.Object == "" {
 		return b.Inline, nil
 	}
-	return l.GetObject(ctx, b.Object)
+	r, err := l.OpenBlob(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 // PutObject stores an object durably.
@@ -66,24 +85,24 @@ func (l *Ledger) PutObject(ctx context.Context, name string, r io.Reader) error 
 	return l.put(ctx, l.data, jetstream.ObjectMeta{Name: name}, r)
 }
 
-// A bucket is an object store.
+// A bucket is an object store, and the stream that it is kept in.
 type bucket struct {
 	jetstream.ObjectStore
-	name string
+	name   string
+	stream jetstream.Stream
 }
 
-func (b bucket) stream() string          { return "OBJ_" + b.name }
 func (b bucket) chunks(id string) string { return "$O." + b.name + ".C." + id }
 func (b bucket) meta(object string) string {
 	return "$O." + b.name + ".M." + base64.URLEncoding.EncodeToString([]byte(object))
 }
 
 const (
-	pieceSize = 128 << 10 // bytes of an object in one message
-	// maxUnderway is how many pieces of all objects together, 16 MiB, may be on
+	messageSize = 128 << 10 // bytes of an object in one message
+	// maxUnderway is how many chunks of all objects together, 16 MiB, may be on
 	// their way to the store. It drops what its queue has no room for, 128 MiB.
 	maxUnderway = 128
-	// putTime is how long the store may take for one piece.
+	// putTime is how long the store may take for one chunk.
 	putTime = time.Minute
 	// forgetTime is how long what came of an object that was cut off may take to be deleted.
 	forgetTime = 10 * time.Second
@@ -96,10 +115,10 @@ func (l *Ledger) put(ctx context.Context, b bucket, meta jetstream.ObjectMeta, r
 	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return fmt.Errorf("store %s: %w", meta.Name, sort(err))
 	}
-	meta.Opts = &jetstream.ObjectMetaOptions{ChunkSize: pieceSize}
+	meta.Opts = &jetstream.ObjectMetaOptions{ChunkSize: messageSize}
 	info := jetstream.ObjectInfo{ObjectMeta: meta, Bucket: b.name, NUID: NewID()}
 	err = l.write(ctx, func(ctx context.Context) error {
-		if err := l.putPieces(ctx, b, &info, r); err != nil {
+		if err := l.putChunks(ctx, b, &info, r); err != nil {
 			return err
 		}
 		return l.putInfo(ctx, b, &info)
@@ -122,20 +141,20 @@ func (l *Ledger) put(ctx context.Context, b bucket, meta jetstream.ObjectMeta, r
 	return nil
 }
 
-// putPieces stores the bytes of an object, in pieces, and notes what they are.
-func (l *Ledger) putPieces(ctx context.Context, b bucket, info *jetstream.ObjectInfo, r io.Reader) error {
+// putChunks stores the bytes of an object, in chunks, and notes what they are.
+func (l *Ledger) putChunks(ctx context.Context, b bucket, info *jetstream.ObjectInfo, r io.Reader) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var landing sync.WaitGroup
 	defer landing.Wait() // the window counts what is under way
-	sum, piece := sha256.New(), make([]byte, pieceSize)
+	sum, chunk := sha256.New(), make([]byte, messageSize)
 	for {
-		n, err := fill(piece, r)
+		n, err := fill(chunk, r)
 		if n > 0 {
-			sum.Write(piece[:n])
+			sum.Write(chunk[:n])
 			info.Size += uint64(n)
 			info.Chunks++
-			if err := l.putPiece(ctx, cancel, &landing, b.chunks(info.NUID), piece[:n]); err != nil {
+			if err := l.putChunk(ctx, cancel, &landing, b.chunks(info.NUID), chunk[:n]); err != nil {
 				return err
 			}
 		}
@@ -153,18 +172,18 @@ func (l *Ledger) putPieces(ctx context.Context, b bucket, info *jetstream.Object
 
 // fill reads as much as fits, or as comes before an error. io.ReadFull would not
 // tell the end of a reader from a reader that was cut off.
-func fill(piece []byte, r io.Reader) (n int, err error) {
-	for n < len(piece) && err == nil {
+func fill(chunk []byte, r io.Reader) (n int, err error) {
+	for n < len(chunk) && err == nil {
 		var more int
-		more, err = r.Read(piece[n:])
+		more, err = r.Read(chunk[n:])
 		n += more
 	}
 	return n, err
 }
 
-// putPiece sends a piece once there is room for it in the window, and has failed
+// putChunk sends a chunk once there is room for it in the window, and has failed
 // called if it does not arrive.
-func (l *Ledger) putPiece(ctx context.Context, failed context.CancelCauseFunc, landing *sync.WaitGroup, subject string, piece []byte) error {
+func (l *Ledger) putChunk(ctx context.Context, failed context.CancelCauseFunc, landing *sync.WaitGroup, subject string, chunk []byte) error {
 	select {
 	case l.underway <- struct{}{}:
 	case <-ctx.Done():
@@ -173,7 +192,7 @@ func (l *Ledger) putPiece(ctx context.Context, failed context.CancelCauseFunc, l
 	err := l.Room()
 	var sent jetstream.PubAckFuture
 	if err == nil {
-		sent, err = l.puts.PublishAsync(subject, piece, jetstream.WithRetryAttempts(0))
+		sent, err = l.puts.PublishAsync(subject, chunk, jetstream.WithRetryAttempts(0))
 	}
 	if err != nil {
 		<-l.underway
@@ -191,7 +210,7 @@ func (l *Ledger) putPiece(ctx context.Context, failed context.CancelCauseFunc, l
 	return nil
 }
 
-// putInfo makes an object of the pieces that were stored.
+// putInfo makes an object of the chunks that were stored.
 func (l *Ledger) putInfo(ctx context.Context, b bucket, info *jetstream.ObjectInfo) error {
 	data, err := json.Marshal(info)
 	if err != nil {
@@ -206,60 +225,16 @@ func (l *Ledger) putInfo(ctx context.Context, b bucket, info *jetstream.ObjectIn
 
 // purge deletes all messages of a subject.
 func (l *Ledger) purge(ctx context.Context, b bucket, subject string) error {
-	return l.erase(ctx, func(ctx context.Context) error {
-		s, err := l.js.Stream(ctx, b.stream())
-		if err == nil {
-			err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
-		}
-		return err
-	})
+	return l.erase(ctx, func(ctx context.Context) error { return b.stream.Purge(ctx, jetstream.WithPurgeSubject(subject)) })
 }
 
-// OpenObject reads an object; ErrNotFound if there is none. Its hash is checked
-// at the end.
-func (l *Ledger) OpenObject(ctx context.Context, name string) (io.ReadCloser, error) {
-	return open(ctx, l.data, name)
-}
-
-// readTime is how long reading an object may take if its reader does not say:
-// the client would give it five seconds, and one that is damaged never ends.
-const readTime = 5 * time.Minute
-
-type object struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (o object) Close() error {
-	o.cancel()
-	return o.ReadCloser.Close()
-}
-
-func open(ctx context.Context, s bucket, name string) (io.ReadCloser, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	o, err := s.Get(ctx, name)
-	if err == nil {
-		return object{o, cancel}, nil
-	}
-	cancel()
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, fmt.Errorf("%s: %w", name, ErrNotFound)
-	}
-	return nil, fmt.Errorf("read %s: %w", name, sort(err))
-}
-
-// GetObject reads the whole of an object.
+// GetObject reads the whole of an object; ErrNotFound if there is none.
 func (l *Ledger) GetObject(ctx context.Context, name string) ([]byte, error) {
-	r, err := l.OpenObject(ctx, name)
+	r, err := open(ctx, l.data, name)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, sort(err))
-	}
-	return data, nil
+	return io.ReadAll(r)
 }
 
 // HasObject says whether there is an object of that name.
@@ -306,6 +281,6 @@ func (l *Ledger) PutUpload(ctx context.Context, name, owner string, r io.Reader)
 }
 
 // OpenUpload reads an upload; ErrNotFound if there is none any more.
-func (l *Ledger) OpenUpload(ctx context.Context, name string) (io.ReadCloser, error) {
+func (l *Ledger) OpenUpload(ctx context.Context, name string) (io.Reader, error) {
 	return open(ctx, l.uploads, name)
 }
