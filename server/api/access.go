@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"potluck/sandbox"
+	"potluck/server/guard"
 	"potluck/server/ledger"
 )
 
@@ -93,6 +94,18 @@ func (p caller) account() sandbox.Account {
 		return sandbox.Account{Owner: p.owner(), Job: network(p.address)}
 	}
 	return sandbox.Account{Owner: p.owner()}
+}
+
+// Queue says by which role a request stands in line, and as whose it counts
+// there. Whose token is not good stands with the strangers.
+func (a *API) Queue(c echo.Context) (role, caller string) {
+	if a.Open && direct(c.Request()) {
+		return string(RoleAdmin), ""
+	}
+	if t, err := a.Ledger.CheckToken(presented(c.Request())); err == nil {
+		return string(t.Role), t.ID
+	}
+	return string(RoleAnonymous), guard.Address(c.RealIP())
 }
 
 // identify finds out who the caller is. A token that is not good is an error.

@@ -18,12 +18,12 @@ import (
 // routes lays out everything that the server answers over HTTP.
 func (a *App) routes(e *echo.Echo, c Config, metrics *prometheus.Registry) {
 	e.HTTPErrorHandler = api.HandleError(a.log)
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = guard.Peer
 	if c.BehindProxy {
-		e.IPExtractor = echo.ExtractIPFromXFFHeader()
+		e.IPExtractor = guard.Forwarded
 	}
 	e.Use(middleware.RequestID(), middleware.Recover(), guard.Slow(guard.Usual), securityHeaders,
-		guard.Hosts(names(c, a.listener), []string{"/healthz", "/readyz", "/metrics"}), sameOrigin(c.Origins), expensive())
+		guard.Hosts(names(c, a.listener), []string{"/healthz", "/readyz", "/metrics"}), sameOrigin(c.Origins), a.doors())
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", func(c echo.Context) error {
 		if err := a.ledger.Healthy(c.Request().Context()); err != nil {
@@ -77,25 +77,40 @@ func sameOrigin(others []string) echo.MiddlewareFunc {
 }
 
 // How many of the requests that take much of the server are served at a time,
-// in all and of one address, and how long others wait for their turn.
+// in all and of one address or token, and how long others wait for their turn.
+// That is for each role: a token's owner waits for no stranger.
 const (
 	expensiveAll  = 16
 	expensiveEach = 8
+	transfersAll  = 32
 	expensiveWait = 10 * time.Second
 )
 
-// expensive bounds the requests that run programs or hold much in memory.
-func expensive() echo.MiddlewareFunc {
-	submit := &guard.Door{All: expensiveAll, Each: expensiveEach, Wait: expensiveWait}
-	transfer := &guard.Door{All: expensiveAll, Each: expensiveEach, Wait: expensiveWait}
-	doors := map[string]*guard.Door{
-		"POST /api/v1/modules": submit, "POST /api/v1/jobs": submit, "POST /api/v1/jobs/preview": submit, "POST /api/v1/inputs": submit,
-		"GET /api/v1/modules/:id": transfer, "GET /api/v1/work/:job/inputs/:task": transfer, "PUT /api/v1/work/:job/outputs/:hash": transfer,
+// smallBody is what a body in JSON may have, and one byte more, to see that it
+// has more.
+const smallBody = 64<<10 + 1
+
+// doors bounds the requests that run programs, hold much in memory or take long.
+func (a *App) doors() echo.MiddlewareFunc {
+	door := func(all int) *guard.Doors {
+		return &guard.Doors{All: all, Each: expensiveEach, Wait: expensiveWait, Of: a.api.Queue}
+	}
+	jobs, bodies, transfers := door(expensiveAll), door(expensiveAll), door(transfersAll)
+	whole := guard.Whole(smallBody)
+	doors := map[string]echo.MiddlewareFunc{}
+	for _, route := range []string{"POST /api/v1/jobs", "POST /api/v1/jobs/preview"} {
+		doors[route] = func(next echo.HandlerFunc) echo.HandlerFunc { return whole(jobs.Limit(next)) }
+	}
+	for _, route := range []string{"POST /api/v1/modules", "POST /api/v1/inputs"} {
+		doors[route] = bodies.Limit
+	}
+	for _, route := range []string{"GET /api/v1/modules/:id", "GET /api/v1/work/:job/inputs/:task", "PUT /api/v1/work/:job/outputs/:hash"} {
+		doors[route] = transfers.Limit
 	}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			if door := doors[c.Request().Method+" "+c.Path()]; door != nil {
-				return door.Limit(next)(c)
+				return door(next)(c)
 			}
 			return next(c)
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -27,6 +28,35 @@ func Address(text string) string {
 	network, _ := ip.Prefix(64) // never fails for IPv6
 	return network.String()
 }
+
+// Peer is the address that a request comes from.
+func Peer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// Forwarded is the address that a proxy of ours says a request comes from: what
+// the proxy has added to X-Forwarded-For, which is the end of it. What stands
+// before the client may have written. A request that comes from no loopback or
+// private address is from no proxy of ours.
+func Forwarded(r *http.Request) string {
+	peer := Peer(r)
+	proxy, err := netip.ParseAddr(peer)
+	if err != nil || !ours(proxy.Unmap()) {
+		return peer
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	last := strings.Trim(strings.TrimSpace(hops[len(hops)-1]), "[]")
+	if _, err := netip.ParseAddr(last); err != nil {
+		return peer
+	}
+	return last
+}
+
+func ours(ip netip.Addr) bool { return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() }
 
 // A veil is a log that names addresses by a salted hash, wherever they occur:
 // an address is personal data, and errors of connections are full of them. The

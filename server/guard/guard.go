@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -12,15 +13,17 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A Pace is how slow the other side may be: it has a while, and one more second
-// for every Rate bytes. What is slower is cut off.
+// A Pace is how slow the other side may be: it may keep us waiting for a while,
+// and with every Rate bytes for one more second, but never for longer than a
+// while at a time. What is slower is cut off. Only waiting counts, not what we do
+// ourselves.
 type Pace struct {
 	While time.Duration
 	Rate  int // bytes a second
 }
 
 // Usual is the pace of all requests.
-var Usual = Pace{While: 30 * time.Second, Rate: 4 << 10}
+var Usual = Pace{While: 30 * time.Second, Rate: 16 << 10}
 
 // Slow cuts off who trickles a body, or does not read his answer.
 func Slow(p Pace) echo.MiddlewareFunc {
@@ -29,34 +32,46 @@ func Slow(p Pace) echo.MiddlewareFunc {
 			r, w := c.Request(), c.Response()
 			control := http.NewResponseController(w.Writer)
 			if r.ContentLength != 0 {
-				r.Body = &body{ReadCloser: r.Body, pace: p, control: control, begun: time.Now()}
+				r.Body = &body{ReadCloser: r.Body, patience: patience{Pace: p, left: p.While}, control: control}
 			}
-			out := &writer{ResponseWriter: w.Writer, pace: p, control: control}
+			out := &writer{ResponseWriter: w.Writer, patience: patience{Pace: p, left: p.While}, control: control}
 			w.Writer = out
 			_ = control.SetWriteDeadline(time.Time{}) // that of the request before; a connection without deadlines has none to clear
 			err := next(c)
-			out.renew() // for what is still in the connection's buffer
+			_ = control.SetWriteDeadline(out.until()) // for what is still in the connection's buffer
 			return err
 		}
 	}
 }
 
+// A patience is what is left of the time that the other side may take.
+type patience struct {
+	Pace
+	left time.Duration
+}
+
+// until is when it ends, if nothing comes.
+func (p *patience) until() time.Time { return time.Now().Add(p.left) }
+
+// moved says that n bytes have gone after so long a wait.
+func (p *patience) moved(n int, waited time.Duration) {
+	p.left = min(p.While, p.left-waited+time.Duration(n)*time.Second/time.Duration(p.Rate))
+}
+
 // A body must come at a pace, from its first byte to its last.
 type body struct {
 	io.ReadCloser
-	pace    Pace
+	patience
 	control *http.ResponseController
-	begun   time.Time
-	n       int
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	limit := b.begun.Add(b.pace.While + time.Duration(b.n)*time.Second/time.Duration(b.pace.Rate))
-	if err := b.control.SetReadDeadline(limit); err != nil {
+	if err := b.control.SetReadDeadline(b.until()); err != nil {
 		return 0, err
 	}
+	begun := time.Now()
 	n, err := b.ReadCloser.Read(p)
-	b.n += n
+	b.moved(n, time.Since(begun))
 	switch {
 	case errors.Is(err, io.EOF):
 		_ = b.control.SetReadDeadline(time.Time{}) // what follows on the connection has limits of its own
@@ -67,22 +82,22 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // errSlow answers a body that trickles.
-var errSlow = echo.NewHTTPError(http.StatusRequestTimeout, "the body came too slowly: a body has 30 s and a second more for every 4 KiB of it")
+var errSlow = echo.NewHTTPError(http.StatusRequestTimeout, "the body came too slowly: it may pause for 30 s, and has to come at 16 KiB a second on average")
 
-// A writer gives each piece of an answer a while to be taken.
+// A writer wants an answer to be taken at a pace.
 type writer struct {
 	http.ResponseWriter
-	pace    Pace
+	patience
 	control *http.ResponseController
 }
 
-// piece is how many bytes have to be taken in one while.
+// piece is how many bytes are written at a time: so few that their time is less
+// than a while.
 const piece = 256 << 10
 
 func (w *writer) Write(data []byte) (done int, err error) {
 	for first := true; first || done < len(data); first = false {
-		w.renew()
-		n, err := w.ResponseWriter.Write(data[done:min(len(data), done+piece)])
+		n, err := w.timed(func() (int, error) { return w.ResponseWriter.Write(data[done:min(len(data), done+piece)]) })
 		done += n
 		if err != nil {
 			return done, err
@@ -91,8 +106,37 @@ func (w *writer) Write(data []byte) (done int, err error) {
 	return done, nil
 }
 
-func (w *writer) renew() {
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.pace.While)) // see Slow
+// FlushError writes what is buffered.
+func (w *writer) FlushError() error {
+	_, err := w.timed(func() (int, error) { return 0, w.control.Flush() })
+	return err
+}
+
+func (w *writer) timed(write func() (int, error)) (n int, err error) {
+	_ = w.control.SetWriteDeadline(w.until()) // see Slow
+	begun := time.Now()
+	n, err = write()
+	w.moved(n, time.Since(begun))
+	return n, err
+}
+
+// Whole reads a body of up to so many bytes before what follows begins: nobody
+// holds a place while it trickles in. Of a larger one what follows reads the rest.
+func Whole(limit int64) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			begin, err := io.ReadAll(io.LimitReader(r.Body, limit))
+			if err != nil {
+				return err
+			}
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.MultiReader(bytes.NewReader(begin), r.Body), r.Body}
+			return next(c)
+		}
+	}
 }
 
 // Unwrap lets streams be flushed and sockets be taken over.

@@ -91,9 +91,76 @@ func TestPaceEndsWithTheRequest(t *testing.T) {
 	}
 }
 
-func TestDoor(t *testing.T) {
+// A body that never pauses for long, but comes too slowly on the whole, is cut
+// off too, and so is a reader like that.
+func TestSlowOnAverage(t *testing.T) {
 	t.Parallel()
-	d := &Door{All: 2, Each: 1}
+	cut := make(chan struct{})
+	address := serve(t, Slow(hasty), func(c echo.Context) error {
+		if c.Request().Method == http.MethodPost {
+			_, err := io.Copy(io.Discard, c.Request().Body)
+			return err
+		}
+		for {
+			if _, err := c.Response().Write(make([]byte, 1<<20)); err != nil {
+				close(cut)
+				return err
+			}
+		}
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	sends := dial(t, address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n")
+	answer := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(sends) // it ends with a reset
+		answer <- string(text)
+	}()
+	for done := false; !done; {
+		select {
+		case text := <-answer:
+			if done = true; !strings.HasPrefix(text, "HTTP/1.1 408 ") {
+				t.Errorf("the sender got %q", text)
+			}
+		case <-tick.C:
+			_, _ = sends.Write([]byte("x")) // until it is cut off
+		}
+	}
+	reads := dial(t, address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	for {
+		select {
+		case <-cut:
+			return
+		case <-tick.C:
+			_, _ = reads.Read(make([]byte, 1)) // likewise
+		}
+	}
+}
+
+// What the server does meanwhile is not the other side's slowness.
+func TestOwnTimeIsNotCounted(t *testing.T) {
+	t.Parallel()
+	address := serve(t, Slow(hasty), func(c echo.Context) error {
+		for range 3 {
+			<-time.After(hasty.While)
+			if _, err := io.ReadFull(c.Request().Body, make([]byte, 2)); err != nil {
+				return err
+			}
+		}
+		return c.NoContent(http.StatusNoContent)
+	})
+	resp, err := http.Post("http://"+address, "text/plain", strings.NewReader("abcdef"))
+	if err != nil || resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	_ = resp.Body.Close()
+}
+
+func TestDoors(t *testing.T) {
+	t.Parallel()
+	queue, caller := "strangers", "c"
+	doors := &Doors{All: 2, Each: 1, Of: func(echo.Context) (string, string) { return queue, caller }}
+	d := doors.door(queue)
 	try := func(address string, want error) {
 		t.Helper()
 		if _, err := d.enter(address); !errors.Is(err, want) {
@@ -106,12 +173,80 @@ func TestDoor(t *testing.T) {
 	try("c", errAll)
 	d.leave("a")
 	try("c", nil)
-	address := serve(t, d.Limit, func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
-	resp, err := http.Get("http://" + address)
-	if err != nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
-		t.Fatalf("%+v, %v", resp, err)
+	address := serve(t, doors.Limit, func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
+	ask := func() *http.Response {
+		t.Helper()
+		resp, err := http.Get("http://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp
 	}
-	_ = resp.Body.Close()
+	caller = "d"
+	if resp := ask(); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Fatalf("%+v", resp)
+	}
+	queue = "admins"
+	if resp := ask(); resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("in another queue: %+v", resp)
+	}
+}
+
+// What follows has the whole of a small body, and of a large one too, and does
+// not begin before.
+func TestWholeBodies(t *testing.T) {
+	t.Parallel()
+	began := make(chan struct{}, 3)
+	address := serve(t, Whole(5), func(c echo.Context) error {
+		began <- struct{}{}
+		data, err := io.ReadAll(c.Request().Body)
+		return errors.Join(err, c.String(http.StatusOK, string(data)))
+	})
+	for _, text := range []string{"", "abcde", "abcdefgh"} {
+		resp, err := http.Post("http://"+address, "text/plain", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, err := io.ReadAll(resp.Body); err != nil || string(data) != text {
+			t.Errorf("%q became %q, %v", text, data, err)
+		}
+		_ = resp.Body.Close()
+		<-began
+	}
+	conn := dial(t, address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab")
+	select {
+	case <-began:
+		t.Error("it began before the body was there")
+	default:
+	}
+	_, _ = io.WriteString(conn, "c") // it is there
+	<-began
+}
+
+// Of X-Forwarded-For only what a proxy of ours has added counts.
+func TestForwarded(t *testing.T) {
+	for _, c := range []struct {
+		peer   string
+		header []string
+		want   string
+	}{
+		{"127.0.0.1:9", []string{"203.0.113.7"}, "203.0.113.7"},
+		{"127.0.0.1:9", []string{"6.6.6.6, 10.0.0.5"}, "10.0.0.5"},
+		{"127.0.0.1:9", []string{"6.6.6.6", "127.0.0.1,192.168.1.9"}, "192.168.1.9"},
+		{"10.1.1.1:9", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		{"[::1]:9", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"[::ffff:10.0.0.1]:9", []string{"203.0.113.7"}, "203.0.113.7"},
+		{"203.0.113.1:9", []string{"6.6.6.6"}, "203.0.113.1"},
+		{"127.0.0.1:9", []string{"6.6.6.6, unknown"}, "127.0.0.1"},
+		{"127.0.0.1:9", []string{"6.6.6.6,"}, "127.0.0.1"},
+		{"127.0.0.1:9", nil, "127.0.0.1"},
+	} {
+		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.header}}
+		if got := Forwarded(r); got != c.want {
+			t.Errorf("%s with %q is %s, not %s", c.peer, c.header, got, c.want)
+		}
+	}
 }
 
 func TestAddress(t *testing.T) {

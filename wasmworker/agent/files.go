@@ -26,7 +26,7 @@ type request struct {
 // fetch gets bytes by path and checks their hash.
 func (a *Agent) fetch(ctx context.Context, path string, hash []byte) (data []byte, err error) {
 	err = a.persist(ctx, func() error {
-		if data, err = transfer(ctx, request{method: "GET", url: a.url(path)}); err != nil {
+		if data, err = transfer(ctx, request{method: "GET", url: a.url(path), header: a.token()}); err != nil {
 			return fmt.Errorf("get %s: %w", path, err)
 		}
 		if sum := sha256.Sum256(data); !bytes.Equal(sum[:], hash) {
@@ -41,15 +41,24 @@ func (a *Agent) fetch(ctx context.Context, path string, hash []byte) (data []byt
 func (a *Agent) upload(ctx context.Context, t *task, output []byte) ([]byte, error) {
 	sum := sha256.Sum256(output)
 	path := fmt.Sprintf(wire.OutputPath, t.batch.Job, hex.EncodeToString(sum[:]))
-	r := request{method: "PUT", url: a.url(path), body: output, header: map[string]string{
-		wire.LeaseHeader:     hex.EncodeToString(t.lease.ID),
-		wire.VolunteerHeader: wire.VolunteerID(a.Hello.Secret),
-	}}
+	r := request{method: "PUT", url: a.url(path), body: output, header: a.token()}
+	r.header[wire.LeaseHeader] = hex.EncodeToString(t.lease.ID)
+	r.header[wire.VolunteerHeader] = wire.VolunteerID(a.Hello.Secret)
 	err := a.persist(ctx, func() error {
 		_, err := transfer(ctx, r)
 		return err
 	})
 	return sum[:], err
+}
+
+// token is the header that a worker with a token has: it stands in no line with
+// strangers then.
+func (a *Agent) token() map[string]string {
+	header := map[string]string{}
+	if a.Hello.Token != "" {
+		header["Authorization"] = "Bearer " + a.Hello.Token
+	}
+	return header
 }
 
 func (a *Agent) url(path string) string { return strings.TrimSuffix(a.Server, "/") + path }

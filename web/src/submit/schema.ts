@@ -46,7 +46,7 @@ function follow(schema: Schema, definitions: Schema): Schema {
   let found = schema;
   for (let i = 0; typeof found.$ref === 'string' && i < 100; i++) {
     const { $ref, ...said } = found;
-    const name = ($ref as string).replace('#/$defs/', '').replaceAll('~1', '/').replaceAll('~0', '~');
+    const name = $ref.replace('#/$defs/', '').replaceAll('~1', '/').replaceAll('~0', '~');
     found = { ...object(definitions[name]), ...said };
   }
   return found;
