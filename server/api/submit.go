@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,8 +40,12 @@ func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
 	if err != nil {
 		return err
 	}
-	p := callerOf(c)
-	id, done, err := a.once(c.Request().Context(), p, params.IdempotencyKey, body)
+	p, ctx := callerOf(c), c.Request().Context()
+	k, err := newKey(p, params.IdempotencyKey, body)
+	if err != nil {
+		return err
+	}
+	id, done, err := a.made(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func (a *API) CreateJob(c echo.Context, params CreateJobParams) error {
 		if err != nil {
 			return err
 		}
-		if done, err = a.submit(c.Request().Context(), p, id, wanted); err != nil {
+		if done, err = a.submit(ctx, p, id, k, wanted); err != nil {
 			return err
 		}
 	}
@@ -94,29 +96,58 @@ func checkArgs(body []byte, args []string) error {
 	return nil
 }
 
-// once gives the id for a new job, or the job that an earlier request of the
-// same caller with the same key has made.
-func (a *API) once(ctx context.Context, p caller, key string, body []byte) (id string, done *ledger.Job, err error) {
-	id = ledger.NewID()
-	if key == "" {
-		return id, nil, nil
+// A key is an Idempotency-Key as the ledger knows it, and the hash of what came
+// with it. The zero key is none.
+type key struct{ name, body string }
+
+func newKey(p caller, given string, body []byte) (key, error) {
+	switch {
+	case given == "":
+		return key{}, nil
+	case len(given) > maxKey:
+		return key{}, refuse(http.StatusUnprocessableEntity, "the Idempotency-Key has more than %d characters", maxKey)
 	}
-	if len(key) > maxKey {
-		return "", nil, refuse(http.StatusUnprocessableEntity, "the Idempotency-Key has more than %d characters", maxKey)
+	return key{hash([]byte(p.owner() + "\n" + given)), hash(body)}, nil
+}
+
+// made gives the id for a new job, or the job that an earlier request of the same
+// caller with the same key has made.
+func (a *API) made(ctx context.Context, k key) (id string, done *ledger.Job, err error) {
+	if k == (key{}) {
+		return ledger.NewID(), nil, nil
 	}
-	hash := func(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
-	first, err := a.Ledger.Once(ctx, hash([]byte(p.owner()+"\n"+key)), id+" "+hash(body))
+	first, err := a.Ledger.Noted(ctx, k.name)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.NewID(), nil, nil
+	}
 	if err != nil {
 		return "", nil, err
 	}
 	id, sum, _ := strings.Cut(first, " ")
-	if sum != hash(body) {
+	if sum != k.body {
 		return "", nil, refuse(http.StatusUnprocessableEntity, "this Idempotency-Key came with another body before: take a new key for a new job")
 	}
 	if done, err = a.Ledger.Job(id); errors.Is(err, ledger.ErrNotFound) {
 		return id, nil, nil
 	}
 	return id, done, err
+}
+
+// errOther says that another request with the same key is about to make the job,
+// or was cut off there.
+var errOther = errors.New("another request has the key")
+
+// note keeps a key, now that a job is all but made: nothing is kept for those that
+// are refused.
+func (a *API) note(ctx context.Context, k key, id string) error {
+	if k == (key{}) {
+		return nil
+	}
+	first, err := a.Ledger.Once(ctx, k.name, id+" "+k.body)
+	if err == nil && first != id+" "+k.body {
+		err = errOther
+	}
+	return err
 }
 
 // A draft is a job on its way into the ledger.
@@ -133,7 +164,20 @@ type draft struct {
 // account is whose turns a draft takes in the sandbox.
 func (d *draft) account() sandbox.Account { return d.by.account() }
 
-func (a *API) submit(ctx context.Context, p caller, id string, wanted NewJob) (*ledger.Job, error) {
+// submit makes a job, unless another request with the same key does.
+func (a *API) submit(ctx context.Context, p caller, id string, k key, wanted NewJob) (*ledger.Job, error) {
+	for {
+		j, err := a.trySubmit(ctx, p, id, k, wanted)
+		if !errors.Is(err, errOther) {
+			return j, err
+		}
+		if id, j, err = a.made(ctx, k); err != nil || j != nil {
+			return j, err
+		}
+	}
+}
+
+func (a *API) trySubmit(ctx context.Context, p caller, id string, k key, wanted NewJob) (*ledger.Job, error) {
 	d, err := a.draft(ctx, p, id, wanted)
 	if err != nil {
 		return nil, err
@@ -145,7 +189,7 @@ func (a *API) submit(ctx context.Context, p caller, id string, wanted NewJob) (*
 	defer release()
 	err = a.fill(ctx, d, wanted.Input)
 	if err == nil {
-		if err = a.store(ctx, p, d); errors.Is(err, ledger.ErrStore) {
+		if err = a.store(ctx, p, k, d); errors.Is(err, ledger.ErrStore) {
 			return nil, err // it may have arrived all the same; if it has not, Sweep clears up
 		}
 	}
@@ -164,12 +208,15 @@ func (a *API) submit(ctx context.Context, p caller, id string, wanted NewJob) (*
 
 // store makes a job of a draft whose inputs are stored, if its caller may have
 // so much.
-func (a *API) store(ctx context.Context, p caller, d *draft) error {
+func (a *API) store(ctx context.Context, p caller, k key, d *draft) error {
 	release, err := a.reserve(ctx, p, ledger.Usage{Bytes: d.Bytes + d.Params.Size})
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := a.note(ctx, k, d.ID); err != nil {
+		return err
+	}
 	if err := a.Ledger.CreateJob(ctx, d.Job); err != nil {
 		return err
 	}

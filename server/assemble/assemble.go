@@ -284,7 +284,9 @@ func (a *Assembly) Write(ctx context.Context, w io.Writer) error {
 		return ErrNothing
 	}
 	if count == a.plan.Tasks {
-		a.wait.Wait()
+		if err := a.reduced(ctx); err != nil {
+			return err
+		}
 	}
 	if err := a.failure(); err != nil {
 		return err
@@ -302,6 +304,18 @@ func (a *Assembly) Write(ctx context.Context, w io.Writer) error {
 	}
 	_, err = w.Write(artefact)
 	return err
+}
+
+// reduced waits for the reducing that goes on in the background.
+func (a *Assembly) reduced(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { a.wait.Wait(); close(done) }() // Close ends it
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // failure is why something could not be reduced.

@@ -340,6 +340,18 @@ func (l *Ledger) Secret(ctx context.Context) ([]byte, error) {
 	return key, err
 }
 
+// Noted gives what Once has noted for a key, or ErrNotFound.
+func (l *Ledger) Noted(ctx context.Context, key string) (string, error) {
+	e, err := l.keys.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return "", ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("look a key up: %w", err)
+	}
+	return string(e.Value()), nil
+}
+
 // Once notes that a request with a key made a job. A second request with the
 // same key gets what was noted first.
 func (l *Ledger) Once(ctx context.Context, key, job string) (first string, err error) {
