@@ -183,15 +183,10 @@ func TestManyLargeObjects(t *testing.T) {
 			}
 			wait.Wait()
 			for i := range objects {
-				r, err := l.OpenObject(t.Context(), fmt.Sprint(i))
-				if err != nil {
-					t.Fatal(err)
-				}
-				got, err := io.ReadAll(r)
+				got, err := l.GetObject(t.Context(), fmt.Sprint(i))
 				if err != nil || !bytes.Equal(got, data) {
 					t.Errorf("object %d has %d bytes, %v", i, len(got), err)
 				}
-				_ = r.Close()
 			}
 			if n := len(l.underway); n > 0 {
 				t.Errorf("%d pieces are still on their way", n)
@@ -212,11 +207,11 @@ func TestCutOffUpload(t *testing.T) {
 	if err := l.PutUpload(ctx, "server", "", server); !errors.Is(err, context.Canceled) {
 		t.Errorf("an upload that the server cut off: %v", err)
 	}
-	s, err := l.js.Stream(t.Context(), l.uploads.stream())
+	s, err := l.uploads.stream.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := s.CachedInfo().State.Msgs; n > 0 {
+	if n := s.State.Msgs; n > 0 {
 		t.Errorf("%d messages are left", n)
 	}
 }

@@ -65,6 +65,7 @@ type Job struct {
 
 	State    State     `json:"state"`
 	Reason   string    `json:"reason,omitempty"`  // why it failed, or is on hold
+	Damaged  bool      `json:"damaged,omitempty"` // its record was lost to the disk, and this one stands for it
 	Alarm    bool      `json:"alarm,omitempty"`   // it is paused until an admin decides on a difference of kinds of machines
 	Decided  bool      `json:"decided,omitempty"` // an admin has decided, and the referee is right
 	Finished time.Time `json:"finished,omitzero"`

@@ -64,6 +64,13 @@ func (k *keeper) while(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, func() { stop(); cancel(nil) }
 }
 
+// over is closed at the end of this life of the store.
+func (k *keeper) over() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.life.Done()
+}
+
 // Room says why nothing can be written now, nil if it can.
 func (l *Ledger) Room() error {
 	switch {
@@ -183,6 +190,9 @@ func (l *Ledger) reopen(ctx context.Context) error {
 // openTime is how long the store may take to give what a server has to know
 // before it begins.
 const openTime = 2 * time.Minute
+
+// errSilent ends a start that would wait for ever.
+var errSilent = fmt.Errorf("the store has not given all that a server needs within %s: it may be damaged, or its disk very slow", openTime)
 
 // watchAll reads all that this server keeps in memory, and follows it.
 func (l *Ledger) watchAll(ctx context.Context) error {

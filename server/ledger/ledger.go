@@ -82,7 +82,9 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	l := &Ledger{config: c, underway: make(chan struct{}, maxUnderway)}
 	l.keeper.begin()
 	l.config.Replicas = max(1, c.Replicas)
-	if err := l.open(ctx); err != nil {
+	opening, cancel := context.WithTimeoutCause(ctx, openTime, errSilent)
+	defer cancel()
+	if err := l.open(opening); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
@@ -108,6 +110,9 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	l.tokens.all, l.tokens.touched, l.tokens.changed = map[string]*Token{}, map[string]time.Time{}, make(chan struct{})
 	l.people.known, l.aliases.known = map[string]Reputation{}, map[string]knownAlias{}
 	l.published.all = map[string]Module{}
+	if err := l.save(ctx); err != nil {
+		return err
+	}
 	if err := l.watchAll(ctx); err != nil {
 		return err
 	}
@@ -154,6 +159,9 @@ func (l *Ledger) embed() (err error) {
 		return err
 	}
 	limit, store := l.config.Limit, filepath.Join(l.config.Dir, "ledger")
+	if err := l.check(store); err != nil {
+		return err
+	}
 	if limit == 0 {
 		limit = (freeDisk(l.config.Dir) + sizeOf(store)) / 10 * 9
 	}
@@ -262,7 +270,7 @@ func (l *Ledger) watch(ctx, background context.Context, b watched) error {
 			l.wait.Go(func() { follow(background, w, b.apply) })
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("read %s: %w", b.bucket.Bucket(), ctx.Err())
+			return fmt.Errorf("read %s: %w", b.bucket.Bucket(), context.Cause(ctx))
 		}
 	}
 }
@@ -320,18 +328,23 @@ func (l *Ledger) Close() {
 	}
 }
 
+// The key that leases are signed with, and its size in bytes.
+const (
+	leaseKey     = "lease-key"
+	leaseKeySize = 32
+)
+
 // Secret gives the key that the servers of a grid share to sign leases.
 func (l *Ledger) Secret(ctx context.Context) ([]byte, error) {
-	const name = "lease-key"
-	key := make([]byte, 32)
-	_, _ = rand.Read(key)                            // never fails
-	if e, err := l.grid.Get(ctx, name); err == nil { // also while nothing can be written
+	key := make([]byte, leaseKeySize)
+	_, _ = rand.Read(key)                                // never fails
+	if e, err := l.grid.Get(ctx, leaseKey); err == nil { // also while nothing can be written
 		return e.Value(), nil
 	} else if !errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, sort(err)
 	}
 	err := l.write(ctx, func(ctx context.Context) error {
-		_, err := l.grid.Create(ctx, name, key)
+		_, err := l.grid.Create(ctx, leaseKey, key)
 		return err
 	})
 	if errors.Is(err, jetstream.ErrKeyExists) {

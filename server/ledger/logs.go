@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -89,6 +90,9 @@ func (l *Ledger) DeleteResults(ctx context.Context, j *Job) error {
 }
 
 func (l *Ledger) deleteLog(ctx context.Context, name string) error {
+	if name == "" {
+		return nil // of a job that has lost its record
+	}
 	err := l.erase(ctx, func(ctx context.Context) error { return l.js.DeleteStream(ctx, name) })
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("delete a log: %w", err)
@@ -108,12 +112,18 @@ func (l *Ledger) Sweep(ctx context.Context) (ended []*Job, err error) {
 	for _, j := range l.Jobs() {
 		byLog[j.Log] = j
 	}
+	bereft := l.bereft()
 	for _, name := range l.oldLogs {
 		if j := byLog[name]; j == nil {
-			err = errors.Join(err, l.deleteLog(ctx, name))
+			kept, failed := l.sweepLog(ctx, name, bereft)
+			bereft, err = bereft || kept, errors.Join(err, failed)
 		} else if j.State == Done || j.State == Cancelled {
 			ended = append(ended, j)
 		}
+	}
+	if bereft {
+		l.config.Log.Warn("records of jobs were lost, so nothing is deleted that has none; what was set aside says which", "folder", filepath.Join(l.config.Dir, asideFolder))
+		return ended, err
 	}
 	return ended, errors.Join(err, l.deleteObjects(ctx, func(object string) bool {
 		id, _, _ := strings.Cut(object, ".")
@@ -121,6 +131,20 @@ func (l *Ledger) Sweep(ctx context.Context) (ended []*Job, err error) {
 		made, ok := madeAt(id)
 		return err != nil && ok && time.Since(made) > orphanAge
 	}))
+}
+
+// sweepLog deletes a log that no job has, unless there are results in it: then a
+// job has lost its record.
+func (l *Ledger) sweepLog(ctx context.Context, name string, bereft bool) (kept bool, err error) {
+	s, err := l.js.Stream(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("look at a log: %w", err)
+	}
+	if n := s.CachedInfo().State.LastSeq; n > 0 || bereft {
+		l.config.Log.Warn("a log of results belongs to no job; it stays", "log", name, "messages", n)
+		return true, nil
+	}
+	return false, l.deleteLog(ctx, name)
 }
 
 // findOldLogs notes the logs that this server made in an earlier life.

@@ -198,13 +198,15 @@ func (l *Ledger) putChunk(ctx context.Context, failed context.CancelCauseFunc, l
 		<-l.underway
 		return err
 	}
-	landing.Go(func() {
+	over := l.keeper.over()
+	landing.Go(func() { // also when the sender is gone: it is under way
 		defer func() { <-l.underway }()
 		select {
 		case <-sent.Ok():
 		case err := <-sent.Err():
 			failed(err)
-		case <-ctx.Done():
+		case <-over:
+			failed(errOpened)
 		}
 	})
 	return nil
