@@ -44,6 +44,9 @@ type cli struct {
 	Approvals approvalsCommand `cmd:"" help:"List the programs that were approved."`
 	Pardon    pardonCommand    `cmd:"" help:"Lift the quarantine of a volunteer, who is a newcomer again."`
 
+	Backup  backupCommand  `cmd:"" help:"Write an archive of a grid that is stopped."`
+	Restore restoreCommand `cmd:"" help:"Make a grid of an archive."`
+
 	Version kong.VersionFlag `help:"Print the version."`
 }
 

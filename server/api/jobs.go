@@ -180,6 +180,9 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 		defer release()
 	}
 	j, err = a.Ledger.UpdateJob(c.Request().Context(), id, func(j *ledger.Job) error {
+		if j.Damaged && action == JobActionRetry {
+			return refuse(http.StatusConflict, "%s", j.Reason)
+		}
 		if !slices.Contains(step.from, j.State) {
 			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
 		}

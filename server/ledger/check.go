@@ -42,24 +42,21 @@ var passing = []string{"idempotency", "lease"}
 // check looks at the buckets of the embedded store. It fails if one is damaged
 // that must not be, and sets the others aside that are.
 func (l *Ledger) check(store string) error {
-	dirs, err := filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", "*"))
+	dirs, err := bucketsOf(store)
 	if err != nil {
 		return err
 	}
 	var refused error
 	for _, dir := range dirs {
-		bucket, is := strings.CutPrefix(filepath.Base(dir), "KV_")
-		if !is {
-			continue
-		}
-		s, err := readBucket(dir, bucket)
+		bucket := bucketOf(dir)
+		s, err := readBucket(dir)
 		switch {
 		case err != nil:
 			return fmt.Errorf("look at %s: %w", dir, err)
 		case s.Damage == "":
 		case vital[bucket] != "":
 			refused = errors.Join(refused, fmt.Errorf("%s is damaged (%s): it says %s. Nothing was changed. "+
-				"Bring a backup back with potluck restore, or remove the folder to begin without what was in it; docs/operations.md says what that means",
+				"Bring a backup back with potluck restore, or remove that folder to begin without what was in it; docs/operations.md says what that means",
 				dir, s.Damage, vital[bucket]))
 		default:
 			if err := l.setAside(dir, bucket, s.Damage); err != nil {
@@ -70,9 +67,17 @@ func (l *Ledger) check(store string) error {
 	return refused
 }
 
+// bucketsOf lists the folders of a store's buckets.
+func bucketsOf(store string) ([]string, error) {
+	return filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", "KV_*"))
+}
+
+func bucketOf(dir string) string { return strings.TrimPrefix(filepath.Base(dir), "KV_") }
+
 // readBucket reads the files of a bucket. The checksum of a message does not
 // cover where its subject ends, so what was written must make sense too.
-func readBucket(dir, bucket string) (*blocks.Stream, error) {
+func readBucket(dir string) (*blocks.Stream, error) {
+	bucket := bucketOf(dir)
 	s, err := blocks.Read(dir)
 	if err != nil {
 		return nil, err
@@ -150,8 +155,8 @@ func (l *Ledger) save(ctx context.Context) error {
 }
 
 func (l *Ledger) saveBucket(ctx context.Context, dir string) error {
-	name := strings.TrimPrefix(filepath.Base(dir), "KV_")
-	s, err := readBucket(dir, name)
+	name := bucketOf(dir)
+	s, err := readBucket(dir)
 	if err != nil {
 		return err
 	}
