@@ -95,6 +95,7 @@ type App struct {
 	server   *http.Server
 	listener net.Listener
 	served   chan error
+	requests sync.RWMutex // read-locked by each that is under way
 	closed   sync.Once
 }
 
@@ -213,7 +214,7 @@ func (a *App) serve(c Config, metrics *prometheus.Registry) {
 	e.HideBanner, e.HidePort = true, true
 	a.routes(e, c, metrics)
 	a.server = &http.Server{
-		Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: a.noted(e), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	if c.BehindProxy && c.URL == "" && len(c.Hosts) == 0 {
@@ -221,6 +222,15 @@ func (a *App) serve(c Config, metrics *prometheus.Registry) {
 	}
 	a.URL = "http://" + a.listener.Addr().String()
 	go func() { a.served <- a.server.Serve(a.listener) }()
+}
+
+// noted notes the requests that are under way.
+func (a *App) noted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.requests.RLock()
+		defer a.requests.RUnlock()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Wait waits until ctx ends or the server fails.
@@ -238,6 +248,26 @@ func (a *App) Wait(ctx context.Context) error {
 // server that did not come up, and again.
 func (a *App) Close(ctx context.Context) { a.closed.Do(func() { a.close(ctx) }) }
 
+// requestGrace is how long requests that are under way have to come to their end
+// by themselves when a server ends.
+const requestGrace = 3 * time.Second
+
+// stopServing ends the requests, and waits for what they clear up: of an upload
+// that is cut nothing stays.
+func (a *App) stopServing(ctx context.Context) {
+	soon, cancel := context.WithTimeout(ctx, requestGrace)
+	defer cancel()
+	_ = a.server.Shutdown(soon) // what does not end in time is cut
+	_ = a.server.Close()
+	ended := make(chan struct{})
+	go func() { a.requests.Lock(); close(ended) }() // there are no more from now on
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		a.log.Warn("a request does not end, and is left alone")
+	}
+}
+
 func (a *App) close(ctx context.Context) {
 	if a.api != nil {
 		a.api.Close()
@@ -246,8 +276,7 @@ func (a *App) close(ctx context.Context) {
 		a.gateway.Drain(ctx)
 	}
 	if a.server != nil {
-		_ = a.server.Shutdown(ctx) // what does not end in time is cut
-		_ = a.server.Close()
+		a.stopServing(ctx)
 	} else if a.listener != nil {
 		_ = a.listener.Close()
 	}

@@ -44,6 +44,7 @@ type Config struct {
 // A Ledger is an open store.
 type Ledger struct {
 	config Config
+	opened time.Time
 	// Server names this server; the name stays in Dir.
 	Server string
 
@@ -79,7 +80,7 @@ const markerTTL = time.Minute
 
 // Open opens a store, making what it needs.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
-	l := &Ledger{config: c, underway: make(chan struct{}, maxUnderway)}
+	l := &Ledger{config: c, opened: time.Now(), underway: make(chan struct{}, maxUnderway)}
 	l.keeper.begin()
 	l.config.Replicas = max(1, c.Replicas)
 	opening, cancel := context.WithTimeoutCause(ctx, openTime, errSilent)

@@ -399,6 +399,12 @@ func TestSweep(t *testing.T) {
 	if err := l.PutObject(ctx, "0000000000000000.inputs.0", strings.NewReader("of a job of 1970")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := l.js.Publish(ctx, l.uploads.chunks(NewID()), []byte("the first piece of an upload")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.PutUpload(ctx, "whole", "", strings.NewReader("an upload")); err != nil {
+		t.Fatal(err)
+	}
 	l.Close()
 	l = open1(t, Config{Dir: dir})
 	ended, err := l.Sweep(ctx)
@@ -416,5 +422,12 @@ func TestSweep(t *testing.T) {
 	}
 	if has, err := l.HasObject(ctx, "0000000000000000.inputs.0"); has || err != nil {
 		t.Errorf("an orphan stays: %v, %v", has, err)
+	}
+	s, err := l.js.Stream(ctx, l.uploads.stream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.CachedInfo().State.Msgs; n != 2 { // a piece and what says that it is an object
+		t.Errorf("%d messages of uploads are left", n)
 	}
 }

@@ -112,6 +112,13 @@ func (l *Ledger) Sweep(ctx context.Context) (ended []*Job, err error) {
 	for _, j := range l.Jobs() {
 		byLog[j.Log] = j
 	}
+	before := l.opened
+	if l.embedded == nil {
+		before = time.Now().Add(-orphanAge) // other servers are at work
+	}
+	for _, b := range []bucket{l.data, l.uploads} {
+		err = errors.Join(err, l.sweepPieces(ctx, b, before))
+	}
 	bereft := l.bereft()
 	for _, name := range l.oldLogs {
 		if j := byLog[name]; j == nil {

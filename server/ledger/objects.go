@@ -272,6 +272,37 @@ func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) e
 	return nil
 }
 
+// sweepPieces deletes what is left of objects that were cut off with their
+// server: pieces that belong to none, and are from before before.
+func (l *Ledger) sweepPieces(ctx context.Context, b bucket, before time.Time) error {
+	s, err := l.js.Stream(ctx, b.stream())
+	if err != nil {
+		return fmt.Errorf("look for pieces: %w", err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(b.chunks(">")))
+	if err != nil {
+		return fmt.Errorf("look for pieces: %w", err)
+	}
+	objects, err := b.List(ctx) // after the pieces: an object comes after all of its own
+	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return fmt.Errorf("list objects: %w", err)
+	}
+	of := map[string]bool{}
+	for _, o := range objects {
+		of[b.chunks(o.NUID)] = true
+	}
+	for subject := range info.State.Subjects {
+		made, dated := madeAt(strings.TrimPrefix(subject, b.chunks("")))
+		if of[subject] || dated && made.After(before) || !dated && l.embedded == nil {
+			continue
+		}
+		if err := l.purge(ctx, b, subject); err != nil {
+			return fmt.Errorf("delete pieces: %w", err)
+		}
+	}
+	return nil
+}
+
 // under says which objects belong to a job, or to one try to make it.
 func under(prefix string) func(string) bool {
 	return func(name string) bool { return strings.HasPrefix(name, prefix+".") }
