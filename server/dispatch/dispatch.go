@@ -28,6 +28,7 @@ const (
 	report          = "report"
 	returned        = "return"
 	gone            = "gone"
+	deposit         = "deposit"
 )
 
 // Subject is where the owner of a job hears one verb, or all of them for "*".
@@ -120,6 +121,22 @@ type Return struct {
 	Person Person   `cbor:"1,keyasint"`
 	Worker string   `cbor:"2,keyasint"`
 	Tasks  []uint32 `cbor:"3,keyasint,omitempty"`
+}
+
+// Deposit asks whether an output that is too large for a message may be stored.
+// No key is used as in Return, which an older foreman takes it for.
+type Deposit struct {
+	Task   uint32 `cbor:"3,keyasint"`
+	Hash   []byte `cbor:"4,keyasint"` // SHA-256 of the output
+	Bytes  int64  `cbor:"5,keyasint"` // at most
+	Stored bool   `cbor:"6,keyasint,omitempty"`
+	Person Person `cbor:"7,keyasint"`
+}
+
+// Deposited answers a Deposit; without a field set the output may be stored.
+type Deposited struct {
+	Ended bool `cbor:"1,keyasint,omitempty"` // the lease has ended
+	Full  bool `cbor:"2,keyasint,omitempty"` // the volunteer, or all strangers, have as much as they may
 }
 
 // Revoke tells a worker that a task need not be computed any more.
@@ -244,6 +261,11 @@ func (c Client) Take(ctx context.Context, o Offer, t Take) (taken Taken, err err
 // Report brings answers; it returns once what was accepted is durable.
 func (c Client) Report(ctx context.Context, o Offer, r Report) (reported Reported, err error) {
 	return reported, c.ask(ctx, Subject(o.Job, o.Epoch, report), r, &reported)
+}
+
+// Deposit asks whether an output may be stored.
+func (c Client) Deposit(ctx context.Context, o Offer, d Deposit) (said Deposited, err error) {
+	return said, c.ask(ctx, Subject(o.Job, o.Epoch, deposit), d, &said)
 }
 
 // Return gives leases back, or all of them when a worker is gone.

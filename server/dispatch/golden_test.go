@@ -40,6 +40,8 @@ func TestGolden(t *testing.T) {
 	current(t, "v1/reported.hex", Reported{Verdicts: []Verdict{{Status: wire.Accepted}, {Status: wire.Rejected, Reason: "not yours"}}})
 	older(t, "v1/return.hex", Return{Person: person, Worker: "gateway.1", Tasks: []uint32{1, 70_000}})
 	current(t, "v2/return.hex", Return{Person: newer, Worker: "gateway.1", Tasks: []uint32{1, 70_000}})
+	current(t, "v2/deposit.hex", Deposit{Task: 70_000, Hash: hash, Bytes: 1 << 20, Stored: true, Person: newer})
+	current(t, "v2/deposited.hex", Deposited{Ended: true, Full: true})
 	current(t, "v1/revoke.hex", Revoke{Worker: "gateway.1", Job: "job", Task: 70_000})
 	progress := Progress{
 		Job: "job", Total: 9, Done: 4, Lent: 3, Waiting: 2, Voting: 1, Mean: 1_500_000, Failures: []Failing{failing}, Stuck: "paused",

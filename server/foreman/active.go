@@ -35,6 +35,7 @@ type activeJob struct {
 	results  *ledger.Results
 	inputs   *ledger.ChunkReader
 	assembly *assemble.Assembly
+	outputs  outputs
 	people   roll
 	workers  index
 	kinds    index // of machines
@@ -154,6 +155,8 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
 	}, a.foreman.Pool.For(a.account()), a.foreman.Scratch)
+	a.outputs = newOutputs()
+	a.outputs.ever = !a.foreman.Ledger.IsFresh(j.ID) // an earlier owner may have left some
 	a.written, a.finished = make(chan appended, 1), make(chan error, 1)
 	var damaged bool
 	a.results, damaged, err = a.foreman.Ledger.OpenResults(ctx, j, func(data []byte) error { return a.replay(ctx, data) })
@@ -233,6 +236,7 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 			a.tick(ctx)
 		case <-tick.C:
 			a.tick(ctx)
+			a.sweep(ctx)
 			a.tell()
 		case <-offers.C:
 		case <-a.own.Lost:
@@ -299,7 +303,7 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel}))
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
 		err := a.foreman.Ledger.DeleteResults(ctx, a.record)
-		return errors.Join(err, errOver)
+		return errors.Join(err, a.discardOutputs(ctx), errOver)
 	case ledger.Done, ledger.Failed:
 		if !a.ending { // this is not our own doing
 			return errOver

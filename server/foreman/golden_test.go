@@ -8,6 +8,7 @@ import (
 
 	"potluck/scripts/golden"
 	"potluck/server/assemble"
+	"potluck/server/ledger"
 )
 
 // What was accepted before a server was replaced by a newer one counts.
@@ -25,5 +26,5 @@ func TestGolden(t *testing.T) {
 
 // A large output is found again by this name.
 func TestGoldenOutput(t *testing.T) {
-	golden.Bytes(t, "v1/output_object.txt", []byte(outputObject("job", bytes.Repeat([]byte{0xaa}, 32))))
+	golden.Bytes(t, "v1/output_object.txt", []byte(ledger.OutputObject("job", bytes.Repeat([]byte{0xaa}, 32))))
 }

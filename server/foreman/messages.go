@@ -1,16 +1,16 @@
 package foreman
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	"potluck/sandbox"
 	"potluck/server/dispatch"
+	"potluck/server/ledger"
 	"potluck/server/program"
 	"potluck/server/schedule"
 	"potluck/wire"
@@ -29,6 +29,8 @@ func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
 		err = a.take(ctx, m)
 	case strings.HasSuffix(m.Subject, ".report"):
 		err = a.report(ctx, m)
+	case strings.HasSuffix(m.Subject, ".deposit"):
+		err = a.deposit(ctx, m)
 	default:
 		err = a.takeBack(ctx, m)
 	}
@@ -177,8 +179,12 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	} else if hash = answer.Hash; hash == nil {
 		sum := sha256.Sum256(answer.Output)
 		hash = sum[:]
-	} else if ok, err := a.foreman.Ledger.HasObject(ctx, outputObject(a.record.ID, hash)); err != nil || !ok {
+	} else if ok, err := a.foreman.Ledger.HasObject(ctx, ledger.OutputObject(a.record.ID, hash)); err != nil || !ok {
 		return dispatch.Verdict{Status: wire.Rejected, Reason: "the output was never sent"}, err
+	}
+	h := holder{answer.Task, e.Volunteer}
+	if had, ok := a.outputs.of[h]; ok && !bytes.Equal(had[:], answer.Hash) { // it is not what the lease is answered with
+		a.discard(ctx, a.outputs.release(h))
 	}
 	copy(e.Digest[:], hash)
 	return a.settle(ctx, e, answer, hash)
@@ -273,11 +279,6 @@ func (a *activeJob) inputOf(ctx context.Context, task uint32) []byte {
 		a.log.Warn("cannot read the input of a task to show it", "task", task, "error", err)
 	}
 	return input
-}
-
-// outputObject names an output that was too large for a message.
-func outputObject(job string, hash []byte) string {
-	return fmt.Sprintf("%s.out.%s", job, hex.EncodeToString(hash))
 }
 
 // revoke tells a worker's gateway.

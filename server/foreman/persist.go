@@ -82,6 +82,9 @@ func (a *activeJob) accept(e schedule.Effect, answer dispatch.Answer, hash []byt
 			r.Lent = lent
 		}
 	}
+	if answer.Hash != nil {
+		a.outputs.keep(sum(answer.Hash))
+	}
 	return &accepted{Record: r, Output: answer.Output, Object: answer.Hash != nil}
 }
 
@@ -158,7 +161,7 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 	}
 	if r.Object {
 		var err error
-		if r.Output, err = a.foreman.Ledger.GetObject(ctx, outputObject(a.record.ID, r.Record.Hash)); err != nil {
+		if r.Output, err = a.foreman.Ledger.GetObject(ctx, ledger.OutputObject(a.record.ID, r.Record.Hash)); err != nil {
 			return err
 		}
 		r.Record.Bytes = len(r.Output)
@@ -179,6 +182,9 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 		return nil
 	}
 	e := schedule.Event{Kind: schedule.Restore, Task: uint32(task), Digest: r.digest(), Sure: r.Record.Sure}
+	if r.Object {
+		a.outputs.keep(sum(r.Record.Hash))
+	}
 	voters := r.Record.Voters
 	if r.Confirms {
 		old, _, ok, err := a.assembly.Record(task)
@@ -233,7 +239,7 @@ func (a *activeJob) finish(ctx context.Context) {
 		}
 		a.log.Info("a job is done", "bytes", result.Size)
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Done)).Inc()
-		return a.foreman.clear(ctx, j)
+		return errors.Join(a.discardOutputs(ctx), a.foreman.clear(ctx, j))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"potluck/sandbox"
 	"potluck/server/dispatch"
+	"potluck/server/ledger"
 	"potluck/server/schedule"
 	"potluck/wire"
 )
@@ -86,7 +87,7 @@ func (a *activeJob) verdictOf(ctx context.Context, task uint32, o sandbox.Outcom
 		v.answer.Failure = &wire.Failure{Kind: string(f.Kind), Message: f.Message, Stderr: o.Stderr}
 	} else if len(o.Output) > wire.MaxInline {
 		v.answer.Output, v.answer.Hash = nil, v.hash
-		err = a.foreman.Ledger.PutObject(ctx, outputObject(a.record.ID, v.hash), bytes.NewReader(o.Output))
+		err = a.foreman.Ledger.PutObject(ctx, ledger.OutputObject(a.record.ID, v.hash), bytes.NewReader(o.Output))
 	}
 	return v, err
 }

@@ -223,6 +223,13 @@ func (l *Ledger) CreateJob(ctx context.Context, j *Job) (err error) {
 	return nil
 }
 
+// IsFresh says whether this server has made the job and nobody has worked on it.
+func (l *Ledger) IsFresh(id string) bool {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	return l.table.fresh[id]
+}
+
 // fresh says, once, that this server has just made the job and its log is
 // very likely empty. Were it not, the first append would be fenced, and the
 // next owner would look.

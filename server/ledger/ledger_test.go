@@ -423,11 +423,11 @@ func TestSweep(t *testing.T) {
 	if has, err := l.HasObject(ctx, "0000000000000000.inputs.0"); has || err != nil {
 		t.Errorf("an orphan stays: %v, %v", has, err)
 	}
-	s, err := l.js.Stream(ctx, l.uploads.stream())
+	s, err := l.uploads.stream.Info(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := s.CachedInfo().State.Msgs; n != 2 { // a piece and what says that it is an object
+	if n := s.State.Msgs; n != 2 { // a piece and what says that it is an object
 		t.Errorf("%d messages of uploads are left", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -248,25 +249,45 @@ func (l *Ledger) HasObject(ctx context.Context, name string) (bool, error) {
 	return err == nil, sort(err)
 }
 
-// deleteObjects removes all objects of these names, and every trace of them:
-// the client's Delete would leave a marker for ever, and fail for want of room
-// for it in a full store, just when it is needed most.
-func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) error {
-	all, err := l.data.List(ctx)
-	if errors.Is(err, jetstream.ErrNoObjectsFound) {
+// OutputObject names an output of a task that is too large for a message.
+func OutputObject(job string, hash []byte) string {
+	return OutputPrefix(job) + "." + hex.EncodeToString(hash)
+}
+
+// OutputPrefix is how the names of a job's outputs begin, with a dot after it.
+func OutputPrefix(job string) string { return job + ".out" }
+
+// DeleteObject removes an object, if it is there, and every trace of it: the
+// client's Delete would leave a marker for ever, and fail for want of room for it
+// in a full store, just when it is needed most.
+func (l *Ledger) DeleteObject(ctx context.Context, name string) error {
+	o, err := l.data.GetInfo(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil
 	}
 	if err != nil {
+		return fmt.Errorf("delete %s: %w", name, err)
+	}
+	for _, subject := range []string{l.data.chunks(o.NUID), l.data.meta(name)} {
+		if err := l.purge(ctx, l.data, subject); err != nil {
+			return fmt.Errorf("delete %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// deleteObjects removes all objects of these names.
+func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) error {
+	names, err := l.data.names(ctx)
+	if err != nil {
 		return fmt.Errorf("list objects: %w", err)
 	}
-	for _, o := range all {
-		if !of(o.Name) {
+	for _, name := range names {
+		if !of(name) {
 			continue
 		}
-		for _, subject := range []string{l.data.chunks(o.NUID), l.data.meta(o.Name)} {
-			if err := l.purge(ctx, l.data, subject); err != nil {
-				return fmt.Errorf("delete %s: %w", o.Name, err)
-			}
+		if err := l.DeleteObject(ctx, name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -275,21 +296,22 @@ func (l *Ledger) deleteObjects(ctx context.Context, of func(name string) bool) e
 // sweepPieces deletes what is left of objects that were cut off with their
 // server: pieces that belong to none, and are from before before.
 func (l *Ledger) sweepPieces(ctx context.Context, b bucket, before time.Time) error {
-	s, err := l.js.Stream(ctx, b.stream())
+	info, err := b.stream.Info(ctx, jetstream.WithSubjectFilter(b.chunks(">")))
 	if err != nil {
 		return fmt.Errorf("look for pieces: %w", err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(b.chunks(">")))
+	names, err := b.names(ctx) // after the pieces: an object comes after all of its own
 	if err != nil {
-		return fmt.Errorf("look for pieces: %w", err)
-	}
-	objects, err := b.List(ctx) // after the pieces: an object comes after all of its own
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
 		return fmt.Errorf("list objects: %w", err)
 	}
 	of := map[string]bool{}
-	for _, o := range objects {
-		of[b.chunks(o.NUID)] = true
+	for _, name := range names {
+		switch o, err := b.GetInfo(ctx, name); {
+		case err == nil:
+			of[b.chunks(o.NUID)] = true
+		case !errors.Is(err, jetstream.ErrObjectNotFound): // else it was deleted meanwhile
+			return fmt.Errorf("read what object %s is: %w", name, err)
+		}
 	}
 	for subject := range info.State.Subjects {
 		made, dated := madeAt(strings.TrimPrefix(subject, b.chunks("")))

@@ -8,10 +8,31 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// names lists all objects. The client's List waits for ever for what is deleted
+// while it looks.
+func (b bucket) names(ctx context.Context) (names []string, err error) {
+	prefix := "$O." + b.name + ".M."
+	info, err := b.stream.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
+	if err != nil {
+		return nil, err
+	}
+	for subject := range info.State.Subjects {
+		name, err := base64.URLEncoding.DecodeString(strings.TrimPrefix(subject, prefix))
+		if err != nil {
+			return nil, fmt.Errorf("%s names no object: %w", subject, err)
+		}
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return names, nil
+}
 
 // An object is read message by message, each when the one before has been taken:
 // the client's own reader has the server send all of it, and keeps in memory what

@@ -98,4 +98,17 @@ func (j *Job) Shares(task uint32) (shares []Share) {
 	return shares
 }
 
+// ShareOf says what a volunteer has to do with a task, an accepted one too; ok is
+// false if nothing.
+func (j *Job) ShareOf(task uint32, v Volunteer) (state ShareState, ok bool) {
+	if int(task) >= len(j.states) || j.states[task] != open {
+		return 0, false
+	}
+	_, s := j.share(j.opens.at(j.slots[task]), v)
+	if s == nil {
+		return 0, false
+	}
+	return shareStates[s.state], true
+}
+
 var shareStates = [...]ShareState{lent: Computing, lapsed: Lapsed, voted: Answered, failed: Failed}
