@@ -221,7 +221,31 @@ func (a *App) serve(c Config, metrics *prometheus.Registry) {
 		a.log.Warn("behind a proxy the server needs to know its name, and answers to addresses only: start it with --url https://grid.example")
 	}
 	a.URL = "http://" + a.listener.Addr().String()
-	go func() { a.served <- a.server.Serve(a.listener) }()
+	all := a.connections(c, maxFiles())
+	go func() { a.served <- a.server.Serve(all) }()
+}
+
+const (
+	usualFiles = 1024
+	mostFiles  = 1 << 20 // more make no difference
+	fewFiles   = 1024    // fewer are worth a word
+	// maxConnectionsEach is how many connections one address may have where files
+	// are plenty: that of a school, with some tabs for each pupil.
+	maxConnectionsEach = 1024
+)
+
+func connectionsEach(files int) int { return min(files/8, maxConnectionsEach) }
+
+// connections bounds the connections by the files that may be open: half of
+// them are for what the server does itself, and one address has a quarter of the
+// others at most.
+func (a *App) connections(c Config, files int) net.Listener {
+	if files < fewFiles {
+		a.log.Warn("this server may open few files, and takes as few connections: allow it more (ulimit -n, or LimitNOFILE in a unit of systemd)", "files", files)
+	}
+	return &guard.Listener{
+		Listener: a.listener, All: files / 2, Each: connectionsEach(files), Shared: c.BehindProxy, Log: a.log,
+	}
 }
 
 // noted notes the requests that are under way.

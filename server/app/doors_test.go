@@ -1,9 +1,14 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"syscall"
 	"testing"
+	"time"
 
 	"potluck/server/api"
 	"potluck/wire"
@@ -45,4 +50,71 @@ func TestForwardedAddressIsTheProxys(t *testing.T) {
 	g.refuses("GET", wire.SocketPath, nil, http.StatusTooManyRequests, "from this address", "X-Forwarded-For", "7.7.7.7, 10.0.0.5")
 	g.from = "6.6.6.6, 10.0.0.6"
 	g.dial()
+}
+
+// An address has so many streams of events; who has a token has as many more.
+func TestStreamsOfAnAddressAreBounded(t *testing.T) {
+	t.Parallel()
+	g := servePublic(t, nil)
+	stream := func(header ...string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/api/v1/grid/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	one, other := []string{"X-Forwarded-For", "203.0.113.1"}, []string{"X-Forwarded-For", "203.0.113.2"}
+	var first *http.Response
+	for i := range streamsEach {
+		resp := stream(one...)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("stream %d: %d", i, resp.StatusCode)
+		}
+		if first == nil {
+			first = resp
+		}
+	}
+	for _, path := range []string{"/api/v1/grid/events", "/api/v1/events?grid=true", "/api/v1/jobs/none/events"} {
+		g.refuses("GET", path, nil, http.StatusTooManyRequests, "from this address", one...)
+	}
+	if a, b := stream(other...).StatusCode, stream(with(g.admin, one...)...).StatusCode; a != http.StatusOK || b != http.StatusOK {
+		t.Errorf("another address: %d, a token: %d", a, b)
+	}
+	_ = first.Body.Close()
+	g.until("room for another stream", func() bool { return stream(one...).StatusCode == http.StatusOK })
+}
+
+// One address may have so many connections, and the next is closed at once.
+func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
+	t.Parallel()
+	g := serve(t, t.TempDir(), nil)
+	var idle []net.Conn
+	for range connectionsEach(maxFiles()) {
+		idle = append(idle, g.raw("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+	}
+	g.until("one connection more to be closed", func() bool {
+		conn := g.raw("")
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+		_, err := conn.Read(make([]byte, 1))
+		return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+	})
+	for _, conn := range idle {
+		_ = conn.Close()
+	}
+	g.until("room for another", func() bool {
+		resp, err := http.Get(g.URL + "/healthz") //nolint:noctx // it is answered or refused
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err == nil
+	})
 }

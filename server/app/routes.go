@@ -86,6 +86,13 @@ const (
 	expensiveWait = 10 * time.Second
 )
 
+// How many streams of events are open at a time, for each role and of one address
+// or token. Nobody waits for one: they end when people leave.
+const (
+	streamsAll  = 8192
+	streamsEach = 128
+)
+
 // smallBody is what a body in JSON may have, and one byte more, to see that it
 // has more.
 const smallBody = 64<<10 + 1
@@ -97,7 +104,11 @@ func (a *App) doors() echo.MiddlewareFunc {
 	}
 	jobs, bodies, transfers := door(expensiveAll), door(expensiveAll), door(transfersAll)
 	whole := guard.Whole(smallBody)
+	streams := &guard.Doors{All: streamsAll, Each: streamsEach, Of: a.api.Queue}
 	doors := map[string]echo.MiddlewareFunc{}
+	for _, route := range []string{"GET /api/v1/events", "GET /api/v1/grid/events", "GET /api/v1/jobs/:id/events"} {
+		doors[route] = streams.Limit
+	}
 	for _, route := range []string{"POST /api/v1/jobs", "POST /api/v1/jobs/preview"} {
 		doors[route] = func(next echo.HandlerFunc) echo.HandlerFunc { return whole(jobs.Limit(next)) }
 	}

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -274,4 +276,109 @@ func TestVeil(t *testing.T) {
 	if strings.Count(text, "address-") != 5 || !strings.Contains(text, "0123456789abcdef") || !strings.Contains(text, "at=12:30:45") || !strings.Contains(text, "connection reset") {
 		t.Errorf("too much or too little is hidden: %s", text)
 	}
+}
+
+// An address has so many connections and all together so many; what ends makes
+// room, and the log says what was refused, once.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Listener{Listener: inner, All: 3, Each: 2, Log: slog.New(slog.NewTextHandler(&out, nil))}
+	t.Cleanup(func() { _ = l.Close() })
+	accepted := make(chan net.Conn)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				close(accepted)
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	address := inner.Addr().String()
+	first := dial(t, address, "")
+	ours := <-accepted
+	dial(t, address, "")
+	<-accepted
+	refused := func() {
+		t.Helper()
+		if _, err := dial(t, address, "").Read(make([]byte, 1)); err == nil {
+			t.Error("one connection more was not closed")
+		}
+	}
+	refused()
+	refused()
+	_ = first.Close()
+	_, _ = ours.Read(make([]byte, 1)) // it has ended
+	_, _ = ours.Close(), ours.Close() // twice is once
+	dial(t, address, "")
+	<-accepted
+	refused()
+	_ = l.Close()
+	<-accepted
+	if text := out.String(); strings.Count(text, "an address has") != 1 {
+		t.Errorf("the log: %s", text)
+	}
+	l.Shared = true
+	near, far := net.Pipe()
+	t.Cleanup(func() { _ = errors.Join(near.Close(), far.Close()) })
+	for range 5 {
+		_ = l.enter(l.counts(from{near, "127.0.0.1:1"}))
+	}
+	if l.open != l.All || l.enter("203.0.113.7") || !strings.Contains(out.String(), "as many connections as may be") {
+		t.Errorf("%d are open: %s", l.open, out.String())
+	}
+}
+
+// from is a connection from an address.
+type from struct {
+	net.Conn
+	address string
+}
+
+func (f from) RemoteAddr() net.Addr {
+	a, _ := net.ResolveTCPAddr("tcp", f.address) // it is one
+	return a
+}
+
+// Without a file descriptor the log says so once, and serving goes on.
+func TestExhaustedFilesAreSaid(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	starved := &starvedListener{Listener: inner, left: 3}
+	s := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	t.Cleanup(func() { _ = s.Close() })
+	go func() {
+		_ = s.Serve(&Listener{Listener: starved, All: 10, Each: 10, Log: slog.New(slog.NewTextHandler(&out, nil))})
+	}()
+	resp, err := http.Get("http://" + inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if text := out.String(); strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, "ulimit -n") || !strings.Contains(text, "too many open files") {
+		t.Errorf("the log: %s", text)
+	}
+}
+
+// A starvedListener has no file descriptors for a while.
+type starvedListener struct {
+	net.Listener
+	left int
+}
+
+func (l *starvedListener) Accept() (net.Conn, error) {
+	if l.left--; l.left >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
 }
