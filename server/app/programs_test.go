@@ -2,8 +2,13 @@ package app
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -76,6 +81,48 @@ func TestCatalogue(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The largest picture that the form of mandelbrot allows is rendered in the
+// memory of a grid as it comes, also if no file format makes it smaller.
+func TestLargestPictureIsRendered(t *testing.T) {
+	pool := sandbox.NewPool(1, process.Config{Cache: filepath.Join(cache, "code")}.Spawn)
+	defer pool.Close()
+	j := LocalJob{Program: "mandelbrot"}
+	p, err := j.open(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := image.Point{X: 8192, Y: 8192}
+	wanted, err := p.CheckParams(fmt.Appendf(nil, `{"width":%d,"height":%d,"iterations":65535}`, size.X, size.Y))
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture, err := p.Render(t.Context(), pool, wanted, noise(size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config, err := png.DecodeConfig(bytes.NewReader(picture)); err != nil || config.Width != size.X || config.Height != size.Y {
+		t.Errorf("a picture of %d × %d, %v", config.Width, config.Height, err)
+	}
+}
+
+// noise gives tiles of a picture with as many iterations as chance will have it.
+func noise(size image.Point) (part []byte) {
+	const tile = 256
+	chance := rand.NewChaCha8([32]byte{})
+	part = make([]byte, 0, 2*size.X*size.Y+16*size.X*size.Y/tile/tile)
+	for y := 0; y < size.Y; y += tile {
+		for x := 0; x < size.X; x += tile {
+			for _, v := range []int{x, y, tile, tile} {
+				part = binary.LittleEndian.AppendUint32(part, uint32(v))
+			}
+			pixels := part[len(part) : len(part)+2*tile*tile]
+			_, _ = chance.Read(pixels) // never fails
+			part = part[:len(part)+len(pixels)]
+		}
+	}
+	return part
 }
 
 func compact(data []byte) []byte {

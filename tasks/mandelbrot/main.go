@@ -107,10 +107,11 @@ func escape(re, im float64, limit int) int {
 	return limit
 }
 
-// render paints the tiles that are there; the others stay transparent.
+// render paints the tiles that are there; the others stay transparent. A pixel is
+// one byte: the largest picture, its tiles and its file fit together into the
+// memory of a small grid.
 func render(p params, part []byte) ([]byte, error) {
-	palette := colours(p.Iterations)
-	img := image.NewNRGBA(image.Rect(0, 0, p.Width, p.Height))
+	img := image.NewPaletted(image.Rect(0, 0, p.Width, p.Height), palette())
 	for len(part) > 0 {
 		t, rest, err := readTile(part, p)
 		if err != nil {
@@ -119,9 +120,7 @@ func render(p params, part []byte) ([]byte, error) {
 		for y := range t.H {
 			row := img.Pix[img.PixOffset(t.X, t.Y+y):]
 			for x := range t.W {
-				n := binary.LittleEndian.Uint16(part[16+2*(y*t.W+x):])
-				c := palette[min(int(n), p.Iterations)]
-				row[4*x], row[4*x+1], row[4*x+2], row[4*x+3] = c.R, c.G, c.B, c.A
+				row[x] = colour(int(binary.LittleEndian.Uint16(part[16+2*(y*t.W+x):])), p.Iterations)
 			}
 		}
 		part = rest
@@ -157,14 +156,29 @@ var stops = []color.NRGBA{
 
 const stepsBetween = 16 // iterations from one colour to the next
 
-func colours(iterations int) []color.NRGBA {
-	palette := make([]color.NRGBA, iterations+1)
-	for n := range iterations {
-		a, b := stops[n/stepsBetween%len(stops)], stops[(n/stepsBetween+1)%len(stops)]
-		palette[n] = color.NRGBA{mix(a.R, b.R, n), mix(a.G, b.G, n), mix(a.B, b.B, n), 255}
+// The first colours of the palette: of what is missing, of the set, and of points
+// outside that it takes no iteration to tell.
+const (
+	missing = iota
+	inside
+	outside
+)
+
+func palette() color.Palette {
+	all := color.Palette{missing: color.NRGBA{}, inside: color.NRGBA{A: 255}}
+	for n := range stepsBetween * len(stops) {
+		a, b := stops[n/stepsBetween], stops[(n/stepsBetween+1)%len(stops)]
+		all = append(all, color.NRGBA{mix(a.R, b.R, n), mix(a.G, b.G, n), mix(a.B, b.B, n), 255})
 	}
-	palette[iterations] = color.NRGBA{A: 255}
-	return palette
+	return all
+}
+
+// colour is where in the palette the colour of a number of iterations is.
+func colour(n, limit int) uint8 {
+	if n >= limit {
+		return inside
+	}
+	return uint8(outside + n%(stepsBetween*len(stops)))
 }
 
 func mix(a, b uint8, n int) uint8 {
