@@ -49,7 +49,13 @@ type grid struct {
 
 func start(t *testing.T, args ...string) *grid {
 	t.Helper()
-	g, err := localgrid.Start(bin, t.TempDir(), args...)
+	return startIn(t, bin, t.TempDir(), args...)
+}
+
+// startIn starts a grid of the binaries in a folder.
+func startIn(t *testing.T, bin, data string, args ...string) *grid {
+	t.Helper()
+	g, err := localgrid.Start(bin, data, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ type Config struct {
 	Data           string        `help:"Folder for everything that must be kept." default:"potluck-data" env:"POTLUCK_DATA" type:"path"`
 	NATS           string        `help:"URL of an external NATS server or cluster with JetStream; embedded if empty." name:"nats" env:"POTLUCK_NATS"`
 	NATSReplicas   int           `help:"Copies that an external cluster keeps of each thing." name:"nats-replicas" default:"1" env:"POTLUCK_NATS_REPLICAS"`
-	StoreLimit     int64         `help:"Bytes that the embedded store may use; 0 is nine tenths of the free disk." default:"0" env:"POTLUCK_STORE_LIMIT"`
+	StoreLimit     int64         `help:"Bytes that the embedded store may use; 0 is nine tenths of the disk." default:"0" env:"POTLUCK_STORE_LIMIT"`
 	Closed         bool          `help:"Let only workers with a runner's token compute; without it everybody may lend a hand." env:"POTLUCK_CLOSED"`
 	Anonymous      bool          `help:"Let everybody submit a job of a built-in or approved program; --anonymous=false lets only those with a token." default:"true" env:"POTLUCK_ANONYMOUS"`
 	SubmitterJobs  int           `help:"Jobs that a submitter may have that have not ended." default:"20" env:"POTLUCK_SUBMITTER_JOBS"`

@@ -34,9 +34,14 @@ var damages = []damage{
 	{"a bit of the index", "msgs/index.db", flip},
 }
 
-func (d damage) to(t *testing.T, r *rand.Rand, store, bucket string) (undo func()) {
+func (d damage) to(t *testing.T, r *rand.Rand, dir, bucket string) (undo func()) {
 	t.Helper()
-	file := filepath.Join(store, "ledger", "jetstream", "$G", "streams", "KV_"+bucket, d.file)
+	return d.toStream(t, r, dir, "KV_"+bucket)
+}
+
+func (d damage) toStream(t *testing.T, r *rand.Rand, dir, stream string) (undo func()) {
+	t.Helper()
+	file := filepath.Join(dir, "ledger", "jetstream", "$G", "streams", stream, d.file)
 	before, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -223,5 +228,51 @@ func TestKilledIsNotDamaged(t *testing.T) {
 	}
 	if s, err := blocks.Read(filepath.Dir(filepath.Dir(file))); err != nil || s.Damage != "" {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// The log of a job may be damaged anywhere: what can be read of it counts, its
+// owner hears that something is missing, and goes on.
+func TestDamagedLog(t *testing.T) {
+	for _, d := range damages {
+		t.Run(d.name, func(t *testing.T) {
+			times(t, 3, func(t *testing.T, r *rand.Rand) {
+				dir, ctx := t.TempDir(), t.Context()
+				l := open1(t, Config{Dir: dir})
+				j := newJob(t, l)
+				log, _, err := l.OpenResults(ctx, j, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				const messages = 20
+				for i := range messages {
+					if err := log.Append(ctx, [][]byte{fmt.Appendf(nil, "result %d of some length", i)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				l.Close()
+				d.toStream(t, r, dir, j.Log)
+				l = open1(t, Config{Dir: dir})
+				var got []string
+				log, damaged, err := l.OpenResults(ctx, j, collectInto(&got))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(got) < messages && !damaged {
+					t.Errorf("%d of %d results are there, and nobody hears of it", len(got), messages)
+				}
+				if err := log.Append(ctx, [][]byte{[]byte("again")}); err != nil {
+					t.Error(err)
+				}
+				l.Close()
+				l = open1(t, Config{Dir: dir})
+				was := len(got)
+				got = nil
+				if _, _, err = l.OpenResults(ctx, j, collectInto(&got)); err != nil || len(got) != was+1 || got[len(got)-1] != "again" {
+					t.Errorf("%d results after %d, %v", len(got), was, err)
+				}
+				l.Close()
+			})
+		})
 	}
 }

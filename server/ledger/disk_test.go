@@ -146,7 +146,12 @@ func TestFullDiskHeals(t *testing.T) {
 		newJob(t, l)
 	}
 	l.Close()
-	l = open1(t, Config{Dir: dir})
+	free := fillDisk(t, dir)
+	l = open1(t, Config{Dir: dir}) // it begins, and waits for room
+	if err := l.Healthy(ctx); !errors.Is(err, ErrDisk) {
+		t.Errorf("the store says it is well: %v", err)
+	}
+	free()
 	got := 0
 	_, damaged, err := l.OpenResults(ctx, j, func([]byte) error { got++; return nil })
 	if err != nil || damaged || got != n {

@@ -4,11 +4,11 @@ package ledger
 
 import "golang.org/x/sys/unix"
 
-// freeDisk is how many bytes the disk under a folder has left for us.
-func freeDisk(dir string) int64 {
+// disk is how many bytes the disk under a folder has left for us, and in all.
+func disk(dir string) (free, size int64) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
-		return defaultFree
+		return defaultDisk, defaultDisk
 	}
-	return int64(s.Bavail) * int64(s.Bsize) // the types differ between systems
+	return int64(s.Bavail) * int64(s.Bsize), int64(s.Blocks) * int64(s.Bsize) // the types differ between systems
 }

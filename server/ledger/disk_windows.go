@@ -2,15 +2,15 @@ package ledger
 
 import "golang.org/x/sys/windows"
 
-// freeDisk is how many bytes the disk under a folder has left for us.
-func freeDisk(dir string) int64 {
+// disk is how many bytes the disk under a folder has left for us, and in all.
+func disk(dir string) (free, size int64) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
-		return defaultFree
+		return defaultDisk, defaultDisk
 	}
-	var free uint64
-	if err := windows.GetDiskFreeSpaceEx(path, &free, nil, nil); err != nil {
-		return defaultFree
+	var left, all uint64
+	if err := windows.GetDiskFreeSpaceEx(path, &left, &all, nil); err != nil {
+		return defaultDisk, defaultDisk
 	}
-	return int64(free)
+	return int64(left), int64(all)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -76,10 +75,16 @@ func (l *Ledger) Room() error {
 	switch {
 	case l.embedded == nil:
 		return nil
-	case freeDisk(l.config.Dir) < diskReserve:
+	case l.short():
 		return ErrDisk
 	}
 	return l.sound()
+}
+
+// short says whether hardly anything is left of the disk.
+func (l *Ledger) short() bool {
+	free, _ := disk(l.config.Dir)
+	return free < diskReserve
 }
 
 // sound says whether the store can be written to as far as it goes.
@@ -127,13 +132,11 @@ func (l *Ledger) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		free := freeDisk(l.config.Dir)
-		if was := short; was != (free < diskReserve) {
-			short = !was
-			if short {
-				l.config.Log.Error("the disk is full: jobs wait, and new ones are refused", "free", free, "needed", diskReserve)
+		if was := short; was != l.short() {
+			if short = !was; short {
+				l.config.Log.Error("the disk is full: jobs wait, and new ones are refused", "needed", diskReserve)
 			} else {
-				l.config.Log.Info("there is room on the disk again", "free", free)
+				l.config.Log.Info("there is room on the disk again")
 			}
 		}
 		if l.keeper.suspect.Swap(false) && !l.keeper.broken.Load() {
@@ -221,17 +224,4 @@ func (l *Ledger) embeddedConfig() server.JetStreamConfig {
 	config := *l.embedded.JetStreamConfig()
 	config.StoreDir = filepath.Dir(config.StoreDir) // it adds the last part itself
 	return config
-}
-
-// sizeOf is how many bytes the files in a folder have.
-func sizeOf(dir string) (n int64) {
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			if info, err := d.Info(); err == nil {
-				n += info.Size()
-			}
-		}
-		return nil // what is not there has none
-	})
-	return n
 }

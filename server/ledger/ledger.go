@@ -35,8 +35,8 @@ type Config struct {
 	URL string
 	// Replicas is how many servers of an external cluster keep each thing; 1 if 0.
 	Replicas int
-	// Limit bounds the embedded store in bytes; 0 takes nine tenths of the
-	// disk that was free at the start.
+	// Limit bounds the embedded store in bytes; 0 takes nine tenths of the disk,
+	// of which others have a part: what is left of it is looked at before all writes.
 	Limit int64
 	Log   *slog.Logger
 }
@@ -164,7 +164,8 @@ func (l *Ledger) embed() (err error) {
 		return err
 	}
 	if limit == 0 {
-		limit = (freeDisk(l.config.Dir) + sizeOf(store)) / 10 * 9
+		_, size := disk(l.config.Dir)
+		limit = size / 10 * 9
 	}
 	s, err := server.NewServer(&server.Options{
 		ServerName:        "potluck-" + l.Server,
@@ -225,6 +226,9 @@ func (l *Ledger) buckets(ctx context.Context) error {
 		*b.to, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: b.name, History: 1, TTL: b.expiry, LimitMarkerTTL: b.marker, Replicas: l.config.Replicas,
 		})
+		if full(err) {
+			*b.to, err = l.js.KeyValue(ctx, b.name)
+		}
 		if err != nil {
 			return fmt.Errorf("bucket %s: %w", b.name, err)
 		}
@@ -236,9 +240,18 @@ func (l *Ledger) buckets(ctx context.Context) error {
 	return err
 }
 
+// full says whether there was no room: then a bucket that is there will do as it is.
+func full(err error) bool {
+	err = sort(err)
+	return errors.Is(err, ErrDisk) || errors.Is(err, ErrFull)
+}
+
 func (l *Ledger) objects(ctx context.Context, name string, expiry time.Duration) (b bucket, err error) {
 	b.name = name
 	b.ObjectStore, err = l.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: name, TTL: expiry, Replicas: l.config.Replicas})
+	if full(err) {
+		b.ObjectStore, err = l.js.ObjectStore(ctx, name)
+	}
 	if err == nil {
 		b.stream, err = l.js.Stream(ctx, "OBJ_"+name)
 	}
@@ -399,5 +412,5 @@ func (n natsLog) Errorf(f string, v ...any) {
 	n.Error("ledger", "message", fmt.Sprintf(f, v...))
 }
 
-// defaultFree is taken for the free disk where the system does not tell.
-const defaultFree = 10 << 30 // bytes
+// defaultDisk is taken for the disk where the system does not tell.
+const defaultDisk = 10 << 30 // bytes
