@@ -49,15 +49,14 @@ func TestStreamsOfOneAddressLeaveRoom(t *testing.T) {
 		t.Run(strconv.Itoa(files), func(t *testing.T) {
 			few := t.TempDir()
 			wrapper := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, filepath.Join(bin, "potluck"))
-			if err := os.WriteFile(filepath.Join(few, "potluck"), []byte(wrapper), 0o700); err != nil { //nolint:gosec // it is run
+			if err := os.WriteFile(filepath.Join(few, "potluck"), []byte(wrapper), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			started, err := localgrid.Start(few, t.TempDir())
+			g, err := localgrid.Start(few, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(started.Close)
-			g := &grid{started, t}
+			t.Cleanup(g.Close)
 			attacker, honest := from("127.0.0.66"), from("127.0.0.2")
 			streams := 0
 			for range files {

@@ -111,7 +111,7 @@ func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
 		_ = conn.Close()
 	}
 	g.until("room for another", func() bool {
-		resp, err := http.Get(g.URL + "/healthz") //nolint:noctx // it is answered or refused
+		resp, err := http.Get(g.URL + "/healthz")
 		if err == nil {
 			_ = resp.Body.Close()
 		}

@@ -99,7 +99,7 @@ func (l *Listener) tell(what string, more ...any) {
 		l.said = map[string]time.Time{}
 	}
 	l.said[what] = time.Now()
-	l.Log.Error(what, more...)
+	l.Log.Error("connections are not taken", append([]any{"why", what}, more...)...)
 }
 
 // A counted connection says when it is over.
