@@ -390,6 +390,15 @@ func (a *API) streamTasks(c echo.Context, j *ledger.Job, media string, open func
 	return nil
 }
 
+// noFormula has spreadsheets take a stranger's text for text: what begins like a
+// formula begins with an apostrophe instead.
+func noFormula(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(text)[0]) {
+		return "'" + text
+	}
+	return text
+}
+
 // csvTasks writes a line for each volunteer of each task.
 func csvTasks(w http.ResponseWriter) (func(Task) error, func() error) {
 	out := csv.NewWriter(w)
@@ -397,7 +406,7 @@ func csvTasks(w http.ResponseWriter) (func(Task) error, func() error) {
 	write := func(t Task) error {
 		for _, v := range t.Volunteers {
 			err := out.Write([]string{
-				strconv.Itoa(t.Task), v.ID, v.Name, strconv.FormatInt(v.Ms, 10), stamp(t.Lent),
+				strconv.Itoa(t.Task), v.ID, noFormula(v.Name), strconv.FormatInt(v.Ms, 10), stamp(t.Lent),
 				stamp(t.Accepted), strconv.Itoa(t.Bytes), t.Hash,
 			})
 			if err != nil {

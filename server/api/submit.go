@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -306,8 +305,8 @@ func (d *draft) options(wanted NewJob) (err error) {
 	if utf8.RuneCountInString(d.Title) > maxTitle {
 		return refuseField("/title", fmt.Errorf("a title has at most %d characters", maxTitle))
 	}
-	if strings.ContainsFunc(d.Title, unicode.IsControl) {
-		return refuseField("/title", errors.New("a title is one line, without control characters"))
+	if !contract.Plain(d.Title) {
+		return refuseField("/title", errors.New("a title is one line, without control or format characters"))
 	}
 	return nil
 }

@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
+	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/server/ledger"
 )
@@ -62,8 +62,8 @@ func (n *NewToken) check() error {
 		return refuseField("/role", fmt.Errorf("a token is of role admin, submitter or runner, not %q", n.Role))
 	case utf8.RuneCountInString(n.Name) > maxTokenName:
 		return refuseField("/name", fmt.Errorf("the name of a token has at most %d characters", maxTokenName))
-	case bytes.ContainsFunc([]byte(n.Name), unicode.IsControl):
-		return refuseField("/name", errors.New("the name of a token is one line"))
+	case !contract.Plain(n.Name):
+		return refuseField("/name", errors.New("the name of a token is one line, without control or format characters"))
 	case !n.Expires.IsZero() && !n.Expires.After(time.Now()):
 		return refuseField("/expires", errors.New("a token must not have expired before it is made"))
 	}

@@ -160,6 +160,8 @@ func TestBadJobs(t *testing.T) {
 		{`{"program":"` + echo + `","input":{"text":"a"},"collect":"heap"}`, "/collect", "heap"},
 		{`{"program":"` + echo + `","input":{"text":"a"},"title":"` + strings.Repeat("x", 121) + `"}`, "/title", "120 characters"},
 		{`{"program":"` + echo + `","input":{"text":"a"},"title":"\u001b[2J"}`, "/title", "one line"},
+		{`{"program":"` + echo + `","input":{"text":"a"},"title":"abc\u202edef"}`, "/title", "control or format characters"},
+		{`{"program":"` + echo + `","input":{"text":"a"},"title":"a\u2028b"}`, "/title", "one line"},
 	} {
 		for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/preview"} {
 			p := g.refuses("POST", path, []byte(c.job), http.StatusUnprocessableEntity, c.says)
@@ -226,16 +228,18 @@ func TestStrangers(t *testing.T) {
 		data []byte
 		code string
 	}{
-		"not CBOR":         {websocket.MessageBinary, []byte("GET / HTTP/1.1"), wire.CodeMessage},
-		"text":             {websocket.MessageText, hello(good), wire.CodeMessage},
-		"no hello":         {websocket.MessageBinary, []byte{0xa0}, wire.CodeMessage},
-		"another protocol": {websocket.MessageBinary, change(func(h *wire.Hello) { h.Protocol = 99 }), wire.CodeProtocol},
-		"no token":         {websocket.MessageBinary, change(func(h *wire.Hello) { h.Token = "" }), wire.CodeToken},
-		"a wrong token":    {websocket.MessageBinary, change(func(h *wire.Hello) { h.Token = "sesame" }), wire.CodeToken},
-		"a short secret":   {websocket.MessageBinary, change(func(h *wire.Hello) { h.Secret = []byte("short") }), wire.CodeMessage},
-		"no slots":         {websocket.MessageBinary, change(func(h *wire.Hello) { h.Slots = 0 }), wire.CodeMessage},
-		"a million slots":  {websocket.MessageBinary, change(func(h *wire.Hello) { h.Slots = 1_000_000 }), wire.CodeMessage},
-		"a long name":      {websocket.MessageBinary, change(func(h *wire.Hello) { h.Name = strings.Repeat("x", 41) }), wire.CodeMessage},
+		"not CBOR":                      {websocket.MessageBinary, []byte("GET / HTTP/1.1"), wire.CodeMessage},
+		"text":                          {websocket.MessageText, hello(good), wire.CodeMessage},
+		"no hello":                      {websocket.MessageBinary, []byte{0xa0}, wire.CodeMessage},
+		"another protocol":              {websocket.MessageBinary, change(func(h *wire.Hello) { h.Protocol = 99 }), wire.CodeProtocol},
+		"no token":                      {websocket.MessageBinary, change(func(h *wire.Hello) { h.Token = "" }), wire.CodeToken},
+		"a wrong token":                 {websocket.MessageBinary, change(func(h *wire.Hello) { h.Token = "sesame" }), wire.CodeToken},
+		"a short secret":                {websocket.MessageBinary, change(func(h *wire.Hello) { h.Secret = []byte("short") }), wire.CodeMessage},
+		"no slots":                      {websocket.MessageBinary, change(func(h *wire.Hello) { h.Slots = 0 }), wire.CodeMessage},
+		"a million slots":               {websocket.MessageBinary, change(func(h *wire.Hello) { h.Slots = 1_000_000 }), wire.CodeMessage},
+		"a long name":                   {websocket.MessageBinary, change(func(h *wire.Hello) { h.Name = strings.Repeat("x", 41) }), wire.CodeMessage},
+		"a name that turns text around": {websocket.MessageBinary, change(func(h *wire.Hello) { h.Name = "abc\u202edef" }), wire.CodeMessage},
+		"a team that hides something":   {websocket.MessageBinary, change(func(h *wire.Hello) { h.Team = "abc\u200b" }), wire.CodeMessage},
 	} {
 		conn := g.dial()
 		if err := conn.Write(t.Context(), c.kind, c.data); err != nil {

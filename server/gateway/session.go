@@ -9,12 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
 
+	"potluck/contract"
 	"potluck/server/dispatch"
 	"potluck/server/guard"
 	"potluck/server/ledger"
@@ -102,7 +102,7 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	case h.Protocol != wire.Protocol:
 		return &wire.Refused{Code: wire.CodeProtocol, Reason: fmt.Sprintf("this grid speaks protocol %d, the worker %d: take the worker that fits the server", wire.Protocol, h.Protocol)}
 	case !wire.SecretFits(h.Secret) || h.Slots < 1 || h.Slots > maxSlots || !nameFits(h.Name) || !nameFits(h.Team) || len(h.Profiles) > wire.MaxProfiles:
-		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name and a team of at most %d printable characters", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
+		return &wire.Refused{Code: wire.CodeMessage, Reason: fmt.Sprintf("the hello is out of bounds: a secret of %d to %d bytes, 1 to %d slots, a name and a team of at most %d characters, none of which controls or turns text around", wire.MinSecret, wire.MaxSecret, maxSlots, maxName)}
 	case h.Token != "" && !trusted:
 		return refusedToken
 	case s.gateway.Closed && !trusted:
@@ -149,7 +149,7 @@ func kindOf(h wire.Hello) string {
 
 // nameFits says whether a name is one that all may see.
 func nameFits(name string) bool {
-	return utf8.ValidString(name) && utf8.RuneCountInString(name) <= maxName && !strings.ContainsFunc(name, unicode.IsControl)
+	return contract.Plain(name) && utf8.RuneCountInString(name) <= maxName
 }
 
 // refuse ends a session with a reason.
