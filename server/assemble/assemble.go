@@ -6,6 +6,7 @@ package assemble
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ type Plan struct {
 type Assembly struct {
 	plan   Plan
 	run    program.Runner
-	parts  *spool // of CBOR pairs: the record, the output
+	parts  *spool // of entries, see pack
 	nodes  *spool // reduced parts, numbered level by level
 	levels []level
 	ctx    context.Context //nolint:containedctx // its life is the assembly's: it ends the background reducing
@@ -59,10 +60,15 @@ type level struct {
 	failed             map[int]error // why reducing a node failed, from what is below it now
 }
 
-type entry struct {
-	_      struct{} `cbor:",toarray"`
-	Record Record
-	Output []byte
+// pack makes an entry of a record and an output: the size of the record (4 bytes,
+// little endian), the record, the output. The record can be read alone.
+func pack(r Record, output []byte) ([]byte, error) {
+	record, err := cbor.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	data := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(record)+len(output)), uint32(len(record)))
+	return append(append(data, record...), output...), nil
 }
 
 // New starts an assembly with its files in dir, the system's place if that is "".
@@ -91,7 +97,7 @@ func New(plan Plan, run program.Runner, dir string) *Assembly {
 // Add takes the output of a task and who computed it. A second one for the same
 // task is ignored.
 func (a *Assembly) Add(r Record, output []byte) error {
-	data, err := cbor.Marshal(entry{Record: r, Output: output})
+	data, err := pack(r, output)
 	if err != nil {
 		return err
 	}
@@ -186,7 +192,7 @@ func (a *Assembly) Confirm(task int, by []Voter, sure bool) error {
 	counted := r
 	r.Voters, r.Sure = append(r.Voters, by...), r.Sure || sure
 	r.Tries = max(r.Tries, len(r.Voters))
-	data, err := cbor.Marshal(entry{Record: r, Output: output})
+	data, err := pack(r, output)
 	if err != nil {
 		return err
 	}
@@ -235,18 +241,52 @@ func (a *Assembly) below(ctx context.Context, lv, i int) ([]byte, error) {
 	return node, err
 }
 
-func (a *Assembly) part(task int) (Record, []byte, error) {
+func (a *Assembly) part(task int) (r Record, output []byte, err error) {
 	data, err := a.parts.get(task)
 	if err != nil {
-		return Record{}, nil, err
+		return r, nil, err
 	}
-	var e entry
-	err = cbor.Unmarshal(data, &e)
-	e.Record.Voters = slices.DeleteFunc(e.Record.Voters, func(v Voter) bool {
+	record := data[4:][:binary.LittleEndian.Uint32(data)]
+	r, err = a.read(record)
+	return r, data[4+len(record):], err
+}
+
+// read reads a record, without those whose names stand under nothing.
+func (a *Assembly) read(record []byte) (r Record, err error) {
+	err = cbor.Unmarshal(record, &r)
+	r.Voters = slices.DeleteFunc(r.Voters, func(v Voter) bool {
 		_, lied := a.liars.Load(v.ID)
 		return lied
 	})
-	return e.Record, e.Output, err
+	return r, err
+}
+
+// Has says whether the part of a task is there.
+func (a *Assembly) Has(task int) bool { return a.parts.has(task) }
+
+// Next gives the first task from one on whose part is there, -1 if there is none.
+func (a *Assembly) Next(task int) int { return a.parts.next(task) }
+
+// usualRecord is how many bytes of an entry have the whole record, for the most.
+const usualRecord = 1 << 10
+
+// RecordOf gives the record of a task without its output, however large that is;
+// ok is false while it has none.
+func (a *Assembly) RecordOf(task int) (r Record, ok bool, err error) {
+	data, err := a.parts.head(task, usualRecord)
+	if err == nil {
+		if size := 4 + binary.LittleEndian.Uint32(data); size > uint32(len(data)) {
+			data, err = a.parts.head(task, size)
+		}
+	}
+	if errors.Is(err, errAbsent) {
+		return r, false, nil
+	}
+	if err != nil {
+		return r, false, err
+	}
+	r, err = a.read(data[4:][:binary.LittleEndian.Uint32(data)])
+	return r, err == nil, err
 }
 
 // Disown takes the name of a volunteer who has lied from under all parts, those

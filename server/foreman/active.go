@@ -90,41 +90,42 @@ func (a *activeJob) run(ctx context.Context, j *ledger.Job) error {
 		return err
 	}
 	defer a.assembly.Close()
-	messages := make(chan *nats.Msg, 1024)
-	unsubscribe, err := a.subscribe(messages)
+	messages, queries := make(chan *nats.Msg, 1024), make(chan *nats.Msg, 1024)
+	unsubscribe, err := a.subscribe(messages, queries)
 	defer unsubscribe()
 	if err != nil {
 		return err
 	}
 	a.announce(true)
 	a.tell()
-	err = a.loop(ctx, messages)
+	err = a.loop(ctx, messages, queries)
 	cancel()
 	if a.ending {
 		err = errors.Join(err, <-a.finished) // it was cut off, or came to its end all the same
 	}
 	a.withdraw()
 	unsubscribe()
-	a.decline(messages)
+	a.decline(messages, queries)
 	if errors.Is(err, errOver) {
 		return nil
 	}
 	return err
 }
 
-// subscribe has all that gateways and readers ask of this owner come by a
-// channel, until unsubscribe is called.
-func (a *activeJob) subscribe(messages chan *nats.Msg) (unsubscribe func(), err error) {
+// subscribe has what gateways ask of this owner come by one channel, and what
+// readers ask by another, so that neither keeps the others from being heard, until
+// unsubscribe is called.
+func (a *activeJob) subscribe(messages, queries chan *nats.Msg) (unsubscribe func(), err error) {
 	var subs []*nats.Subscription
 	unsubscribe = func() {
 		for _, sub := range subs {
 			_ = sub.Unsubscribe() // it ends with the connection
 		}
 	}
-	for _, subject := range []string{
-		dispatch.Subject(a.record.ID, a.own.Epoch, "*"), dispatch.QuerySubject(a.record.ID), dispatch.SubjectAsk,
+	for subject, by := range map[string]chan *nats.Msg{
+		dispatch.Subject(a.record.ID, a.own.Epoch, "*"): messages, dispatch.SubjectAsk: messages, dispatch.QuerySubject(a.record.ID): queries,
 	} {
-		sub, err := a.foreman.Ledger.Conn().ChanSubscribe(subject, messages)
+		sub, err := a.foreman.Ledger.Conn().ChanSubscribe(subject, by)
 		if err != nil {
 			return unsubscribe, err
 		}
@@ -210,7 +211,7 @@ const (
 	soonest = time.Millisecond
 )
 
-func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
+func (a *activeJob) loop(ctx context.Context, messages, queries <-chan *nats.Msg) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	offers, due := time.NewTimer(time.Hour), time.NewTimer(time.Hour)
@@ -222,6 +223,8 @@ func (a *activeJob) loop(ctx context.Context, messages <-chan *nats.Msg) error {
 		select {
 		case m := <-messages:
 			err = a.handleAll(ctx, m, messages)
+		case m := <-queries:
+			err = a.handle(ctx, m)
 		case w := <-a.written:
 			err = a.landed(ctx, w)
 		case err = <-a.finished:

@@ -42,16 +42,19 @@ func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
 
 // decline answers whoever still waits when the job is let go, so that he asks
 // the next owner, or learns that there is none.
-func (a *activeJob) decline(messages <-chan *nats.Msg) {
+func (a *activeJob) decline(messages, queries <-chan *nats.Msg) {
 	for _, r := range append(a.underway.replies, a.pending.replies...) {
 		_ = r.message.Respond(dispatch.Encode(dispatch.Reported{})) // else he waits a little longer
 	}
 	for {
 		select {
+		case m := <-queries:
+			_ = dispatch.AnswerQuery(a.foreman.Ledger.Conn(), m.Reply, nil, dispatch.ErrNobody) // likewise
 		case m := <-messages:
-			if m.Subject == dispatch.QuerySubject(a.record.ID) {
-				_ = dispatch.AnswerQuery(a.foreman.Ledger.Conn(), m.Reply, nil, dispatch.ErrNobody) // likewise
-			} else if m.Reply != "" {
+			switch {
+			case strings.HasSuffix(m.Subject, ".deposit"):
+				_ = m.Respond(dispatch.Encode(dispatch.Deposited{Full: true})) // likewise
+			case m.Reply != "":
 				_ = m.Respond(dispatch.Encode(dispatch.Reported{})) // likewise
 			}
 		default:

@@ -187,7 +187,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 	}
 	voters := r.Record.Voters
 	if r.Confirms {
-		old, _, ok, err := a.assembly.Record(task)
+		old, ok, err := a.assembly.RecordOf(task)
 		if err != nil || !ok || !bytes.Equal(old.Hash, r.Record.Hash) {
 			return err
 		}
@@ -296,7 +296,7 @@ func (f *Foreman) believed(r assemble.Record) []assemble.Voter {
 func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
 	for i := range a.record.Tasks {
-		r, _, ok, err := a.assembly.Record(i)
+		r, ok, err := a.assembly.RecordOf(i)
 		if err == nil && !ok {
 			err = fmt.Errorf("the record of task %d is missing", i)
 		}

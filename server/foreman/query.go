@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"potluck/server/assemble"
 	"potluck/server/dispatch"
 	"potluck/server/schedule"
 )
@@ -34,7 +35,14 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 	case dispatch.WantProgress:
 		return answer(dispatch.Encode(a.progress()), nil)
 	case dispatch.WantTasks:
-		return answer(a.tasks(q))
+		page, done := a.tasks(q)
+		assembly := a.assembly
+		a.foreman.wait.Go(func() { // the records are on disk
+			if err := answer(withRecords(assembly, page, done)); err != nil {
+				a.log.Warn("cannot answer", "error", err)
+			}
+		})
+		return nil
 	case dispatch.WantTiles:
 		return answer(dispatch.Encode(a.tiles(q)), nil)
 	case dispatch.WantCredits:
@@ -62,25 +70,39 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 	return answer(nil, fmt.Errorf("no such question: %q", q.Want))
 }
 
-// tasks gives a page of tasks: of those that are done, or also of the others.
-func (a *activeJob) tasks(q dispatch.Query) ([]byte, error) {
-	page := dispatch.Tasks{Next: -1}
+// tasks gives a page of tasks, of those that are done the numbers only. It looks at
+// no more of them than the page has, however many there are: nothing is lent
+// meanwhile.
+func (a *activeJob) tasks(q dispatch.Query) (page dispatch.Tasks, done []int) {
+	page.Next = -1
 	for i := max(0, q.From); i < a.record.Tasks; i++ {
-		r, _, ok, err := a.assembly.Record(i)
-		if err != nil {
-			return nil, err
+		if !q.Open {
+			if i = a.assembly.Next(i); i < 0 {
+				break
+			}
 		}
-		if !ok && !q.Open {
-			continue
-		}
-		if len(page.Done)+len(page.Open) == min(max(1, q.N), maxRecords) {
+		if len(done)+len(page.Open) == min(max(1, q.N), maxRecords) {
 			page.Next = i
 			break
 		}
-		if ok {
-			page.Done = append(page.Done, r)
+		if a.assembly.Has(i) {
+			done = append(done, i)
 		} else {
 			page.Open = append(page.Open, a.open(i))
+		}
+	}
+	return page, done
+}
+
+// withRecords adds the records of tasks that are done to a page.
+func withRecords(assembly *assemble.Assembly, page dispatch.Tasks, done []int) ([]byte, error) {
+	for _, i := range done {
+		r, ok, err := assembly.RecordOf(i)
+		if err != nil {
+			return nil, err
+		}
+		if ok { // else it was taken back just now
+			page.Done = append(page.Done, r)
 		}
 	}
 	return dispatch.Encode(page), nil
