@@ -97,6 +97,14 @@ func Say(text string) []byte {
 	return Module(1, put(buffer, text), vec(len(text)), write())
 }
 
+// SayToFew writes the text to stdout, but loops for ever if its input has more
+// than n bytes.
+func SayToFew(text string, n int) []byte {
+	more := []byte{0x4b} // i32.gt_u
+	return Module(1, read(), opBlock, empty, c(moved), load(), c(n), more, opEqz, opBrIf, 0, opLoop, empty, opBr, 0, opEnd, opEnd,
+		put(buffer, text), vec(len(text)), write())
+}
+
 // Exit writes the text to stderr and exits with a code.
 func Exit(code int, text string) []byte {
 	return Module(1, put(buffer, text), vec(len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,

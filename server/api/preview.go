@@ -41,17 +41,29 @@ func (a *API) PreviewJob(c echo.Context) error {
 		return err
 	}
 	defer release()
-	ctx := c.Request().Context()
-	d, err := a.draft(ctx, callerOf(c), "", wanted)
-	if err != nil {
+	ctx, cancel := context.WithCancel(c.Request().Context()) // it ends with its client
+	defer cancel()
+	defer context.AfterFunc(a.ctx, cancel)() // and with the server
+	preview, err := a.previewOf(ctx, callerOf(c), wanted)
+	switch {
+	case a.ctx.Err() != nil:
+		return refuse(http.StatusServiceUnavailable, "this server is shutting down: ask again in a moment")
+	case err != nil:
 		return err
+	}
+	return c.JSON(http.StatusOK, preview)
+}
+
+func (a *API) previewOf(ctx context.Context, p caller, wanted NewJob) (preview Preview, err error) {
+	d, err := a.draft(ctx, p, "", wanted)
+	if err != nil {
+		return preview, err
 	}
 	preview, middle, err := a.look(ctx, d, wanted.Input)
-	if err != nil {
-		return err
+	if err == nil {
+		a.try(ctx, d, middle, &preview)
 	}
-	a.try(ctx, d, middle, &preview)
-	return c.JSON(http.StatusOK, preview)
+	return preview, err
 }
 
 // look splits a job and gives the numbers and the input in the middle.
