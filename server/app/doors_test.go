@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"potluck/sandbox/wasmtest"
 	"potluck/server/api"
 	"potluck/wire"
 )
@@ -39,6 +40,36 @@ func TestTokensWaitForNoStranger(t *testing.T) {
 	if j := post[api.Job](g.grid, "/api/v1/jobs", square, stranger...); j.Owner != "anonymous" {
 		t.Errorf("a stranger's job: %+v", j)
 	}
+}
+
+// Strangers who fetch inputs and do not read them keep nobody with a token from
+// fetching some, and are cut off.
+func TestTokensWaitForNoSlowReader(t *testing.T) {
+	t.Parallel()
+	g := servePublic(t, nil)
+	const size = 12 << 20
+	upload := post[api.Upload](g.grid, "/api/v1/inputs", make([]byte, size), with(g.admin)...).ID
+	wasm := with(g.admin, "Content-Type", "application/wasm")
+	module := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), wasm...).ID
+	job := post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: module, Input: api.Input{Upload: upload, Split: fmt.Sprintf("bytes:%d", size)}}, with(g.admin)...)
+	path := fmt.Sprintf(wire.InputPath, job.ID, 0)
+	for i := range expensiveAll {
+		conn := g.raw("")
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.%d\r\n\r\n", path, i/expensiveEach)
+	}
+	g.until("all places of strangers to be taken", func() bool {
+		status, _, _ := g.request("GET", path, nil, "X-Forwarded-For", "198.51.100.1")
+		return status == http.StatusServiceUnavailable
+	})
+	runner := g.token(api.NewToken{Role: api.RoleRunner}).Token
+	if status, _, body := g.request("GET", path, nil, with(runner)...); status != http.StatusOK || len(body) != size {
+		t.Errorf("with a runner's token: %d, %d bytes", status, len(body))
+	}
+	g.until("the slow readers to be cut off", func() bool {
+		status, _, _ := g.request("GET", path, nil, "X-Forwarded-For", "198.51.100.1")
+		return status == http.StatusOK
+	})
 }
 
 // A client behind a proxy cannot choose the address that it counts as.

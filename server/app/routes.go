@@ -82,7 +82,6 @@ func sameOrigin(others []string) echo.MiddlewareFunc {
 const (
 	expensiveAll  = 16
 	expensiveEach = 8
-	transfersAll  = 32
 	expensiveWait = 10 * time.Second
 )
 
@@ -99,10 +98,10 @@ const smallBody = 64<<10 + 1
 
 // doors bounds the requests that run programs, hold much in memory or take long.
 func (a *App) doors() echo.MiddlewareFunc {
-	door := func(all int) *guard.Doors {
-		return &guard.Doors{All: all, Each: expensiveEach, Wait: expensiveWait, Of: a.api.Queue}
+	door := func() *guard.Doors {
+		return &guard.Doors{All: expensiveAll, Each: expensiveEach, Wait: expensiveWait, Of: a.api.Queue}
 	}
-	jobs, bodies, transfers := door(expensiveAll), door(expensiveAll), door(transfersAll)
+	jobs, bodies, transfers := door(), door(), door()
 	whole := guard.Whole(smallBody)
 	streams := &guard.Doors{All: streamsAll, Each: streamsEach, Of: a.api.Queue}
 	doors := map[string]echo.MiddlewareFunc{}
