@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"potluck/contract"
@@ -271,5 +273,46 @@ func TestDisown(t *testing.T) {
 		if r, _, ok, err := a.Record(task); !ok || err != nil || len(r.Voters) != 1 || r.Voters[0].ID != "w" {
 			t.Errorf("task %d: %+v, %v", task, r, err)
 		}
+	}
+}
+
+// ailing is a runner whose machine cannot run programs for a while.
+type ailing struct {
+	joiner
+	well atomic.Bool
+}
+
+func (r *ailing) Run(ctx context.Context, t sandbox.Task) sandbox.Outcome {
+	if !r.well.Load() {
+		return sandbox.Outcome{Failure: &sandbox.Failure{Kind: sandbox.Machine, Message: "no executor"}}
+	}
+	return r.joiner.Run(ctx, t)
+}
+
+// What could not be reduced because the server was unwell is reduced when it is
+// wanted again.
+func TestServersTroubleIsNoFailure(t *testing.T) {
+	r := &ailing{}
+	const n = 1025
+	a := New(plan(n, contract.Reduce, contract.Render), r, t.TempDir())
+	defer a.Close()
+	for i := range n {
+		if err := a.Add(record(i), []byte(part(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Write(t.Context(), io.Discard); err == nil || program.IsFault(err) {
+		t.Errorf("without executors: %v", err)
+	}
+	r.well.Store(true)
+	well := New(plan(n, contract.Reduce, contract.Render), joiner{}, t.TempDir())
+	defer well.Close()
+	for i := range n {
+		if err := well.Add(record(i), []byte(part(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := write(t, a), write(t, well); got != want {
+		t.Errorf("%.100s instead of %.100s", got, want)
 	}
 }
