@@ -229,12 +229,12 @@ const (
 	usualFiles = 1024
 	mostFiles  = 1 << 20 // more make no difference
 	fewFiles   = 1024    // fewer are worth a word
-	// maxConnectionsEach is how many connections one address may have where files
-	// are plenty: that of a school, with some tabs for each pupil.
-	maxConnectionsEach = 1024
+	// manyConnections is how many connections one address may have where files are
+	// plenty: that of a school, with some tabs for each pupil.
+	manyConnections = 1024
 )
 
-func connectionsEach(files int) int { return min(files/8, maxConnectionsEach) }
+func connectionsEach(files, workers int) int { return min(files/8, max(manyConnections, 2*workers)) }
 
 // connections bounds the connections by the files that may be open: half of
 // them are for what the server does itself, and one address has a quarter of the
@@ -244,7 +244,7 @@ func (a *App) connections(c Config, files int) net.Listener {
 		a.log.Warn("this server may open few files, and takes as few connections: allow it more (ulimit -n, or LimitNOFILE in a unit of systemd)", "files", files)
 	}
 	return &guard.Listener{
-		Listener: a.listener, All: files / 2, Each: connectionsEach(files), Shared: c.BehindProxy, Log: a.log,
+		Listener: a.listener, All: files / 2, Each: connectionsEach(files, c.MaxPerAddress), Shared: c.BehindProxy, Log: a.log,
 	}
 }
 

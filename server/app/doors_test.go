@@ -129,7 +129,7 @@ func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
 	t.Parallel()
 	g := serve(t, t.TempDir(), nil)
 	var idle []net.Conn
-	for range connectionsEach(maxFiles()) {
+	for range connectionsEach(maxFiles(), 1) {
 		idle = append(idle, g.raw("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 	}
 	g.until("one connection more to be closed", func() bool {

@@ -53,8 +53,8 @@ func (p *Program) CheckParams(params []byte) ([]byte, error) {
 		return []byte("{}"), nil
 	}
 	s, err := readSchema(p.Manifest.Parameters)
-	if err != nil {
-		return nil, err
+	if err != nil { // it was published before there was a dialect
+		return nil, &ParamsError{[]FieldError{{"", "cannot be checked: " + err.Error() + ". Publish it again with another"}}}
 	}
 	c := &checker{in: json.NewDecoder(bytes.NewReader(params)), data: params}
 	c.in.UseNumber()

@@ -77,6 +77,14 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// A program that was published with a schema of another kind says so.
+func TestSchemasFromBeforeTheDialect(t *testing.T) {
+	var invalid *ParamsError
+	if _, err := takes(`{"allOf":[]}`).CheckParams([]byte(`{}`)); !errors.As(err, &invalid) || !strings.Contains(err.Error(), `"/allOf" is not in the dialect`) || !strings.Contains(err.Error(), "Publish it again") {
+		t.Errorf("%v", err)
+	}
+}
+
 // However much is wrong, ten mistakes are told.
 func TestTenMistakesAreTold(t *testing.T) {
 	p := takes(`{"properties":{"v":{"items":{"type":"integer","minimum":5,"enum":[7]}}},"required":["a","b"]}`)
