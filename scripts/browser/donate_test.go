@@ -91,6 +91,9 @@ func TestQuorumOfBrowserAndRunner(t *testing.T) {
 	g := start(t)
 	g.runner("Ada")
 	newBrowser(t).donate(g.URL)
+	if err := g.Establish(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
 	jobs := map[string]*client.Job{}
 	for program, params := range map[string]string{
 		"square": `{"numbers":[3,-4,50000]}`, "pi": `{"samples":2000000}`, "nqueens": `{"n":9}`, "mandelbrot": `{"width":300,"height":300}`,

@@ -15,7 +15,7 @@ func TestForgetMe(t *testing.T) {
 	read[bool](tab, `document.querySelector('details').open = true`)
 	tab.fill(`input[autocomplete="nickname"]`, "Ada")
 	tab.press("Start computing")
-	tab.says("Jobs that check answers compare your first 10 with those of others; 0 were right so far.")
+	tab.says("Your answers count by themselves once 3 were confirmed by the server or by volunteers who are believed; 0 were so far.")
 	j := g.submit(client.NewJob{Program: "square", Params: []byte(`{"numbers":[1,2]}`)})
 	g.done(j.ID)
 	names := func() (names []string) {

@@ -86,11 +86,13 @@ func TestRunnerKilled(t *testing.T) {
 // Under strict:2 every task is computed by two volunteers, who agree though
 // one runs the compiler's code in another process than the other.
 func TestQuorum(t *testing.T) {
-	g := start(t)
+	g := start(t, "--referee-share", "1")
 	g.runner("Ada")
-	j := g.submit(client.NewJob{Program: "pi", Params: params(`{"samples":80000000}`), Policy: "strict:2"})
-	g.follow(j.ID, func(j *client.Job) bool { return j.Tasks.Voting == j.Tasks.Total })
 	g.runner("Grace", "--slots", "2")
+	if err := g.Establish(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	j := g.submit(client.NewJob{Program: "pi", Params: params(`{"samples":80000000}`), Policy: "strict:2"})
 	g.ended(j.ID, client.JobStateDone)
 	for _, task := range g.tasks(j.ID) {
 		if len(task.Volunteers) != 2 || task.Volunteers[0].ID == task.Volunteers[1].ID {

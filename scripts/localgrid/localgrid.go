@@ -237,6 +237,47 @@ func (g *Grid) Result(ctx context.Context, id string) ([]byte, error) {
 	return data, err
 }
 
+// Establish has the volunteers who are connected compute until so many of them are
+// established: the server confirms what newcomers say.
+func (g *Grid) Establish(ctx context.Context, volunteers int) error {
+	for {
+		j, err := g.Submit(ctx, client.NewJob{Program: "square", Params: []byte(`{"numbers":[1,2,3,4,5,6,7,8,9,10,11,12]}`), Policy: "adaptive"})
+		if err == nil {
+			_, err = g.Await(ctx, j.ID)
+		}
+		if err != nil {
+			return err
+		}
+		established, err := g.established(ctx)
+		if err != nil || established >= volunteers {
+			return err
+		}
+	}
+}
+
+// established counts the volunteers who are connected and established.
+func (g *Grid) established(ctx context.Context) (n int, err error) {
+	workers, err := g.ListWorkersWithResponse(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if workers.JSON200 == nil {
+		return 0, fmt.Errorf("list the workers: %s", workers.Body)
+	}
+	seen := map[string]bool{}
+	for _, w := range *workers.JSON200 {
+		about, err := g.GetVolunteerWithResponse(ctx, w.Volunteer)
+		if err != nil {
+			return 0, err
+		}
+		if about.JSON200 != nil && about.JSON200.Trust == client.VolunteerTrustEstablished && !seen[w.Volunteer] {
+			seen[w.Volunteer] = true
+			n++
+		}
+	}
+	return n, nil
+}
+
 // Compute submits a job, waits for it and fetches its result.
 func (g *Grid) Compute(ctx context.Context, j client.NewJob) ([]byte, *client.Job, error) {
 	created, err := g.Submit(ctx, j)

@@ -108,6 +108,8 @@ func main() {
 	volunteers := flag.Int("volunteers", 1000, "how many volunteers there are")
 	each := flag.Int("each", 200, "how many tasks for each of them")
 	flag.Parse()
+	printCrowds(*volunteers*10, *volunteers/10, *volunteers, *seeds)
+	fmt.Println()
 	fmt.Printf(legend, *volunteers, *each, *seeds)
 	fmt.Printf("%-31s", "")
 	for _, d := range defences {

@@ -35,6 +35,27 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// A crowd on an empty grid has no wrong result accepted and no job failed, whatever
+// it does, and ten honest volunteers of a new grid are established within a minute.
+func TestCrowds(t *testing.T) {
+	for _, c := range crowds(1000, 20, 200) {
+		for _, d := range weighing {
+			t.Run(c.name+", "+d.name, func(t *testing.T) {
+				c.policy = d.Policy
+				for seed := range uint64(3) {
+					s := withstand(c.crowd, seed+1)
+					if s.failed || s.unfinished || s.wrong > 0 {
+						t.Errorf("seed %d: %+v", seed+1, s)
+					}
+					if c.identities == 0 && (s.tenth == 0 || s.tenth > 60*schedule.Second) {
+						t.Errorf("seed %d: ten are established after %d s", seed+1, s.tenth/schedule.Second)
+					}
+				}
+			})
+		}
+	}
+}
+
 // The models of what others do show the losses that are known of them: a fixed
 // quorum of two among a tenth of liars who agree, always, computes 2.18 results
 // for a task, and nearly three in a hundred are wrong.

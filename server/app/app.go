@@ -50,7 +50,8 @@ type Config struct {
 	TaskMemory     int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
 	Executors      int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
 	RefereeShare   float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
-	OnePerNetwork  bool          `help:"Count volunteers of one network (IPv4 /24, IPv6 /48) as one voter." env:"POTLUCK_ONE_PER_NETWORK"`
+	NetworkV4      int           `help:"How many bits of an IPv4 address are its network, from 8 to 32: volunteers of one have one vote on a task." name:"network-v4" default:"24" env:"POTLUCK_NETWORK_V4"`
+	NetworkV6      int           `help:"The same for IPv6, from 16 to 128." name:"network-v6" default:"48" env:"POTLUCK_NETWORK_V6"`
 	MaxJobs        int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`
 	MaxPerAddress  int           `help:"Workers that may be connected from one address." default:"64" env:"POTLUCK_MAX_PER_ADDRESS"`
 	Origins        []string      `help:"Origins of other sites whose pages may use this grid, like https://grid.example." name:"origin" env:"POTLUCK_ORIGIN"`
@@ -69,6 +70,8 @@ func (c *Config) Validate() error {
 		return errors.New("--task-memory is a power of two, from 1 MiB to 2 GiB: modules are written for it, and should be the same on many grids")
 	case c.RefereeShare < 0.01 || c.RefereeShare > 1:
 		return errors.New("--referee-share is from 0.01 to 1")
+	case c.NetworkV4 < 8 || c.NetworkV4 > 32 || c.NetworkV6 < 16 || c.NetworkV6 > 128:
+		return errors.New("--network-v4 is from 8 to 32 bits, --network-v6 from 16 to 128")
 	case c.MaxJobs < 1 || c.MaxPerAddress < 1:
 		return errors.New("--max-jobs and --max-per-address are at least 1")
 	case c.SubmitterJobs < 1 || c.SubmitterBytes < 1:
@@ -153,7 +156,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.gateway, err = gateway.New(ctx, gateway.Config{
 		Ledger: a.ledger, Library: lib, Closed: c.Closed, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
-		MaxPerAddress: c.MaxPerAddress, OnePerNetwork: c.OnePerNetwork, Log: a.log, Metrics: metrics,
+		MaxPerAddress: c.MaxPerAddress, NetworkV4: c.NetworkV4, NetworkV6: c.NetworkV6, Log: a.log, Metrics: metrics,
 	})
 	if err != nil {
 		return err

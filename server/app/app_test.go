@@ -72,7 +72,7 @@ func serve(t *testing.T, dir string, change func(*Config)) *grid {
 	t.Helper()
 	c := Config{
 		Addr: "127.0.0.1:0", Data: dir, TaskTime: 60 * time.Second, TaskOutput: 16 << 20, TaskMemory: 64 << 20,
-		NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8, RefereeShare: 1,
+		NetworkV4: 24, NetworkV6: 48, NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8, RefereeShare: 1,
 		Anonymous: true, SubmitterJobs: 20, SubmitterBytes: 4 << 30,
 	}
 	if change != nil {
@@ -385,10 +385,16 @@ func (w *worker) echoOf(input string) {
 	}
 }
 
-func (w *worker) fail(message string) wire.Ack {
+func (w *worker) fail(message string) {
 	w.t.Helper()
 	l := w.leases(1)[0]
-	return w.result(wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: "exit", Message: message, Stderr: []byte("on stderr")}})
+	w.result(wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: "exit", Message: message, Stderr: []byte("on stderr")}})
+}
+
+// cannotLoad fails at the first lease by its machine's fault, which nobody looks into.
+func (w *worker) cannotLoad() wire.Ack {
+	w.t.Helper()
+	return w.result(wire.Result{Lease: w.leases(1)[0].ID, Failure: &wire.Failure{Kind: string(sandbox.Load), Message: "no room"}})
 }
 
 func (w *worker) result(r wire.Result) wire.Ack {

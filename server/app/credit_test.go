@@ -101,11 +101,11 @@ func TestVolunteer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	behave(schedule.Did{Right: 4})
-	if v := about(); v.Trust != api.VolunteerTrustNewcomer || v.Proven != 4 {
-		t.Errorf("after four answers: %+v", v)
+	behave(schedule.Did{Right: 2})
+	if v := about(); v.Trust != api.VolunteerTrustNewcomer || v.Proven != 2 {
+		t.Errorf("after two answers: %+v", v)
 	}
-	behave(schedule.Did{Right: 8, Alone: 20})
+	behave(schedule.Did{Right: 3, Alone: 20})
 	if v := about(); v.Trust != api.VolunteerTrustEstablished || v.Answered != 22 || v.Checked != 2 {
 		t.Errorf("established: %+v", v)
 	}

@@ -257,9 +257,10 @@ func (p *public) made(f *folder, title, policy string, in api.Input) string {
 	return post[api.Job](p.grid, "/api/v1/jobs", job, with(f.Token, "Idempotency-Key", title)...).ID
 }
 
-// makeDone has a job done by two, who become established.
+// makeDone has a job done by two who are established.
 func (p *public) makeDone(f *folder) {
 	p.t.Helper()
+	p.establish("Ada", "Bob")
 	f.Done = p.made(f, "done", "strict:2", api.Input{Text: doneText})
 	workers := []*worker{p.worker("Ada", 1), p.worker("Bob", 1)}
 	for range strings.Count(doneText, "\n") {

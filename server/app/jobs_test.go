@@ -111,6 +111,7 @@ func (g *grid) checkTasks(id string) {
 // disagree the server's own sandbox decides, and the liar gets no more work.
 func TestQuorum(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
+	g.establish("liar", "Ada")
 	j := g.echoes("right\n", "strict:2")
 	liar, ada := g.worker("liar", 1), g.worker("Ada", 1)
 	lease := ada.leases(1)[0]

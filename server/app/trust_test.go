@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -133,9 +134,10 @@ func TestUnreliable(t *testing.T) {
 	}
 }
 
-// Where volunteers of one network are one voter, it takes one of another.
-func TestOnePerNetwork(t *testing.T) {
-	g := servePublic(t, func(c *Config) { c.OnePerNetwork = true })
+// Volunteers of one network have one vote on a task: it takes one of another.
+func TestOneVotePerNetwork(t *testing.T) {
+	g := servePublic(t, nil)
+	g.establish("Ada", "Bob", "Cyd", "Dan", "Eve")
 	j := post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: "square", Params: []byte(`{"numbers":[1]}`), Policy: "strict:2"})
 	g.from = "198.51.100.7"
 	g.worker("Ada", 1).answer("1")
@@ -162,6 +164,7 @@ func TestOnePerNetwork(t *testing.T) {
 // output may.
 func TestLargeVerdict(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
+	g.establish("Mal", "Eve")
 	line := strings.Repeat("x", 1500<<10) + "\n"
 	upload := post[api.Upload](g, "/api/v1/inputs", []byte(line), "Content-Type", "application/octet-stream").ID
 	j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: g.publish(wasmtest.Echo()), Input: api.Input{Upload: upload}, Policy: "strict:2"})
@@ -175,5 +178,40 @@ func TestLargeVerdict(t *testing.T) {
 	}
 	if task := get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks").Tasks[0]; !task.Refereed || len(task.Volunteers) != 0 || task.Bytes != len(line) {
 		t.Errorf("%+v", task)
+	}
+}
+
+// On an empty grid strangers who agree on lies do not establish one another: the
+// server computes what the first of them say, and sends them away. Whoever tells
+// the truth is believed after three answers.
+func TestEmptyGridIsFoundedByTheServer(t *testing.T) {
+	for _, policy := range []string{"adaptive", "strict:2"} {
+		t.Run(policy, func(t *testing.T) {
+			g := servePublic(t, nil)
+			text := strings.Repeat("x\n", 40)
+			echo := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), with(g.admin, "Content-Type", "application/wasm")...).ID
+			j := post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: echo, Input: api.Input{Text: text}, Policy: policy}, with(g.admin)...)
+			g.from = "203.0.113.5" // all liars are of one network
+			for i := range 6 {
+				go g.worker(fmt.Sprint("liar ", i), 3).work(func(l wire.Lease) wire.Result { return wire.Result{Lease: l.ID, Output: []byte("lie\n")} })
+			}
+			g.from = "198.51.100.7" // and so are these, of another one
+			honest := []*worker{g.worker("Ada", 3), g.worker("Bob", 3)}
+			for _, w := range honest {
+				go w.echoAll()
+			}
+			if j = g.ended(j.ID); j.State != api.JobStateDone {
+				t.Fatalf("%s: %s", j.State, j.Reason)
+			}
+			status, _, result := g.request("GET", "/api/v1/jobs/"+j.ID+"/result", nil, with(g.admin)...)
+			if status != http.StatusOK || string(result) != text {
+				t.Errorf("the result: %d, %q", status, result)
+			}
+			for i := range 6 {
+				if r := g.ledger.Reputation(wire.VolunteerID(secretOf(fmt.Sprint("liar ", i)))); r.Standing == schedule.Established {
+					t.Errorf("liar %d is established: %+v", i, r)
+				}
+			}
+		})
 	}
 }

@@ -144,13 +144,14 @@ func (g *grid) checkTiles(id string, count int, want api.Tiles) {
 // numbers of the job.
 func TestTiles(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
+	g.establish("Ada", "Bob", "Mal")
 	j := g.echoes("0\n1\n2\n3\n4\n", "strict:2")
 	ada := g.worker("Ada", 3)
 	ada.leases(3)
 	ada.echoOf("0\n")
 	ada.echoOf("1\n")
 	g.worker("Bob", 1).echoOf("0\n")
-	if a := g.worker("Mal", 1).fail("out of luck"); a.Status != wire.Pending { // at task 1
+	if a := g.worker("Mal", 1).cannotLoad(); a.Status != wire.Pending { // at task 1
 		t.Errorf("a failure: %+v", a)
 	}
 	for count, want := range map[int]api.Tiles{
@@ -233,11 +234,12 @@ func (g *grid) wantPartial(path, want string) string {
 // of a done one, how many tried and how many were wrong.
 func TestAllTasks(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
+	g.establish("Mal", "Eve", "Ada", "Bob", "Carl")
 	j := g.echoes("0\n1\n2\n", "strict:2")
 	path := "/api/v1/jobs/" + j.ID + "/tasks"
-	g.worker("Mal", 1).fail("exit status 3") // 0
-	g.worker("Eve", 1).answer("wrong\n")     // 0
-	ada := g.worker("Ada", 2)                // 0 and 1
+	g.worker("Mal", 1).cannotLoad()      // 0
+	g.worker("Eve", 1).answer("wrong\n") // 0
+	ada := g.worker("Ada", 2)            // 0 and 1
 	ada.leases(2)
 	g.checkAll(path, "0 computing tries=3 Ada:computing Eve:answered Mal:failed", "1 computing tries=1 Ada:computing", "2 waiting tries=0")
 	ada.echoOf("0\n")

@@ -211,8 +211,9 @@ func TestBadWatching(t *testing.T) {
 // first, until the job ends.
 func TestGridIncidents(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
+	g.establish("Mal", "Eve", "Ada", "Bob")
 	j := g.echoes("a\nb\n", "strict:2")
-	g.worker("Mal", 1).fail("exit status 3")
+	g.worker("Mal", 1).cannotLoad()
 	g.worker("Eve", 1).answer("wrong\n")
 	ada, bob := g.worker("Ada", 2), g.worker("Bob", 2)
 	ada.echoOf("a\n")
@@ -220,7 +221,7 @@ func TestGridIncidents(t *testing.T) {
 	if i := all[0]; i.By != "Eve" || i.Job != j.ID || i.Title != j.Title || i.Task != 0 || !strings.Contains(i.Reason, "not the right one") || i.At.Before(all[1].At) {
 		t.Errorf("the wrong result: %+v", i)
 	}
-	if i := all[1]; i.By != "Mal" || i.Reason != "exit status 3" {
+	if i := all[1]; i.By != "Mal" || i.Reason != "no room" {
 		t.Errorf("the failure: %+v", i)
 	}
 	if f := get[api.Job](g, "/api/v1/jobs/"+j.ID).Failures; len(f) != 2 || f[1].By != "Eve" {

@@ -60,7 +60,7 @@ func (o Offer) Tasks() int { return o.Waiting + o.More }
 type Person struct {
 	ID      string `cbor:"1,keyasint"`
 	Trusted bool   `cbor:"3,keyasint,omitempty"` // this worker has a runner's token
-	Network uint32 `cbor:"4,keyasint,omitempty"` // where he comes from, if those of one network are one voter
+	Network uint32 `cbor:"4,keyasint,omitempty"` // that they come from; 0 if that does not matter
 	Kind    string `cbor:"5,keyasint,omitempty"` // what computes for them: engine and platform, as the worker says, like "wazero linux/arm64" or "browser"
 }
 

@@ -148,10 +148,10 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 		return err
 	}
 	a.inputs = a.foreman.Ledger.OpenChunks(j.Inputs)
-	established, caught := a.foreman.Ledger.Established(time.Now())
+	established, seniors, caught := a.foreman.Ledger.Established(time.Now())
 	a.job = schedule.New(schedule.Config{
 		Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds(),
-		Seed: a.foreman.seed(j.ID), Established: established, Caught: caught, Referees: judgedAtOnce, Decided: j.Decided,
+		Seed: a.foreman.seed(j.ID), Established: established, Seniors: seniors, Caught: caught, Referees: judgedAtOnce, Decided: j.Decided,
 	})
 	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,

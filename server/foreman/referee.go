@@ -108,6 +108,7 @@ func (a *activeJob) judged(ctx context.Context, v verdict) error {
 		}
 		a.inVain = clip(f.Message, 200)
 	}
+	a.queued = -1 // a newcomer may have another
 	_, err := a.settle(ctx, e, v.answer, v.hash)
 	return err
 }

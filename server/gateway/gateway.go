@@ -36,10 +36,11 @@ type Config struct {
 	TaskOutput int
 	// MaxPerAddress is how many connections one address may have.
 	MaxPerAddress int
-	// OnePerNetwork has volunteers of one network count as one voter.
-	OnePerNetwork bool
-	Log           *slog.Logger
-	Metrics       prometheus.Registerer
+	// NetworkV4 and NetworkV6 are how many bits of an address are its network:
+	// volunteers of one have one vote on a task.
+	NetworkV4, NetworkV6 int
+	Log                  *slog.Logger
+	Metrics              prometheus.Registerer
 }
 
 // A Gateway serves workers.

@@ -47,16 +47,16 @@ func unreliable(r ledger.Reputation, now time.Time) string {
 	return ""
 }
 
-// network stands for the network of an address, IPv4 /24 or IPv6 /48, in a way
-// that does not tell the address; 0 if that does not matter.
+// network stands for the network of an address in a way that does not tell the
+// address; 0 for this machine, whose volunteers are the operator's.
 func (g *Gateway) network(address string) uint32 {
 	a, err := netip.ParseAddr(address)
-	if err != nil || !g.OnePerNetwork {
+	if err != nil || a.Unmap().IsLoopback() {
 		return 0
 	}
-	bits := 48
+	bits := g.NetworkV6
 	if a = a.Unmap(); a.Is4() {
-		bits = 24
+		bits = g.NetworkV4
 	}
 	prefix, err := a.Prefix(bits)
 	if err != nil {

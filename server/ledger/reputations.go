@@ -51,20 +51,23 @@ func (l *Ledger) WatchReputations(f func(volunteer string, r Reputation)) {
 // lately is how long those who were caught count.
 const lately = 30 * 24 * time.Hour
 
-// Established counts the volunteers who are established, and those who were and
-// turned out to be liars lately.
-func (l *Ledger) Established(now time.Time) (established, caught int) {
+// Established counts the volunteers who are established, those of them who are
+// senior, and those who were established and turned out to be liars lately.
+func (l *Ledger) Established(now time.Time) (established, seniors, caught int) {
 	l.people.mu.Lock()
 	defer l.people.mu.Unlock()
 	for _, r := range l.people.known {
 		switch {
 		case r.Standing == schedule.Established:
 			established++
+			if r.Senior() {
+				seniors++
+			}
 		case r.Standing == schedule.Quarantined && r.Proven >= schedule.Probation && now.Sub(time.UnixMicro(r.CaughtAt)) < lately:
 			caught++
 		}
 	}
-	return established, caught
+	return established, seniors, caught
 }
 
 // Behaved adds what a volunteer did to his reputation, durably. reason says why

@@ -51,7 +51,7 @@ func TestReputations(t *testing.T) {
 		t.Errorf("a server that came later knows %+v", r)
 	}
 	for at, want := range map[time.Time]int{now: 1, now.Add(60 * 24 * time.Hour): 0} {
-		if established, caught := c.Established(at); established != 1 || caught != want {
+		if established, seniors, caught := c.Established(at); established != 1 || seniors != 0 || caught != want {
 			t.Errorf("%d are established, %d were caught lately instead of %d", established, caught, want)
 		}
 	}

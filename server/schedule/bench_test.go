@@ -35,7 +35,7 @@ func BenchmarkMemory(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				before := heap()
-				job := New(Config{Tasks: tasks, TimeLimit: 60 * Second, Policy: p, Established: 100})
+				job := New(Config{Tasks: tasks, TimeLimit: 60 * Second, Policy: p, Established: 100, Seniors: 100})
 				var effects []Effect
 				job.Step(0, Event{Kind: Know, Reputation: Reputation{Standing: Established, Checked: 500}}, nil)
 				for {
@@ -65,7 +65,8 @@ func heap() int64 {
 // it allocates the tiles and nothing a task.
 func BenchmarkTiles(b *testing.B) {
 	const tasks = 10_000_000
-	job := New(Config{Tasks: tasks, TimeLimit: 60 * Second, Policy: Policy{Strict, 2}})
+	job := New(Config{Tasks: tasks, TimeLimit: 60 * Second, Policy: Policy{Strict, 2}, Seniors: 100})
+	job.Step(0, Event{Kind: Know, Reputation: Reputation{Standing: Established}}, nil)
 	job.Step(0, Event{Kind: Want, N: tasks / 100}, nil)
 	b.ReportAllocs()
 	for b.Loop() {

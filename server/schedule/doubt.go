@@ -16,7 +16,7 @@ const (
 	// caught sooner, who lies less often does less harm.
 	lieRate = 0.1
 	// fewLiars is the share of liars that adaptive assumes before it has seen
-	// any, maxLiars the largest that the policies are made for.
+	// any, and strict on a young grid; maxLiars the largest that the policies are made for.
 	fewLiars = 0.002
 	maxLiars = 0.3
 	// How many results may be wrong, in the mean, in a job of each policy.
@@ -38,6 +38,7 @@ const (
 // doubt estimates the share of liars and what follows from it.
 type doubt struct {
 	policy   Trust
+	young    bool           // the grid was when the job began
 	lies     int64          // share of the latest checks that found a lie, in units of 1/unit
 	liars    int            // share of liars, per mille
 	checks   [maxVoters]int // by number of voters: how often they must have been checked in all
@@ -47,7 +48,7 @@ type doubt struct {
 const unit = 1 << 40
 
 func newDoubt(c Config) doubt {
-	d := doubt{policy: c.Policy.Trust, liars: -1}
+	d := doubt{policy: c.Policy.Trust, young: c.Seniors < founders, liars: -1}
 	if known := c.Established + c.Caught; known > 0 {
 		d.lies = int64(float64(c.Caught) / float64(known) * lieRate * unit)
 	}
@@ -76,7 +77,7 @@ func (d *doubt) met(liar bool) {
 // update computes what follows from the estimate, if that has changed.
 func (d *doubt) update() {
 	few := 0
-	if d.policy == Adaptive {
+	if d.policy == Adaptive || d.young {
 		few = fewLiars * 1000
 	}
 	liars := min(max(few, int(d.lies*1000/(unit/10))), maxLiars*1000)

@@ -53,13 +53,14 @@ type Job struct {
 	audits  int // and those of them without which the job cannot end
 	rounds  int // of audits
 
-	disputes    []uint32          // tasks that wait for the referee
-	vain        map[uint32]Digest // how the referee failed at open tasks, by task
-	judging     int               // tasks that the referee has
-	established int               // volunteers of the grid who are
-	met         Time              // when one of them was here last,
-	turnedAway  Time              // and a newcomer for whom there was nothing
-	tried       int               // leases to newcomers that only try them
+	disputes   []uint32          // tasks that wait for the referee
+	vain       map[uint32]Digest // how the referee failed at open tasks, by task
+	judging    int               // tasks that the referee has
+	seniors    int               // volunteers of the grid who are
+	met        Time              // when one whose word counts was here last,
+	turnedAway Time              // and a newcomer for whom there was nothing
+	tried      int               // leases to newcomers that only try them
+	turns      turns             // of newcomers
 
 	ages         [levels]ages // leases that are being computed, by level
 	people       []person     // by volunteer
@@ -103,6 +104,7 @@ type openTask struct {
 	queued   bool
 	audit    bool // another opinion on it is wanted before the job ends
 	certain  bool // the referee says that it cannot be done
+	confirm  bool // the referee is to confirm it
 }
 
 // What the referee has to do with an open task.
@@ -144,8 +146,8 @@ func New(c Config) *Job {
 	chances := rand.New(rand.NewChaCha8(c.Seed)) //nolint:gosec // nobody can guess what ChaCha8 draws from a secret seed
 	j := &Job{
 		config: c, states: make([]uint8, c.Tasks), slots: make([]uint32, c.Tasks),
-		rand: chances, doubt: newDoubt(c), established: c.Established, decided: c.Decided,
-		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2, vain: map[uint32]Digest{},
+		rand: chances, doubt: newDoubt(c), seniors: c.Seniors, decided: c.Decided,
+		met: math.MinInt64 / 2, turnedAway: math.MinInt64 / 2, vain: map[uint32]Digest{}, turns: turns{had: map[uint32]int{}, asked: math.MinInt64 / 2},
 	}
 	for level := range j.ages {
 		j.ages[level] = ages{none, none, none}
@@ -277,14 +279,33 @@ func (j *Job) tally(o *openTask) (out, agree, all int) {
 }
 
 // party counts the shares of those whose word counts that are in a state, with
-// a digest.
+// a digest; those of one network are one.
 func (j *Job) party(o *openTask, state uint8, d Digest) (n int) {
 	for i := o.first; i != none; i = j.shares.at(i).next {
-		if s := j.shares.at(i); s.state == state && s.digest == d && j.counts(s.volunteer) {
+		if j.ofParty(i, state, d) && !j.neighbour(i, state, d) {
 			n++
 		}
 	}
 	return n
+}
+
+func (j *Job) ofParty(i uint32, state uint8, d Digest) bool {
+	s := j.shares.at(i)
+	return s.state == state && s.digest == d && j.counts(s.volunteer)
+}
+
+// neighbour says whether a later share of a party is of the same network.
+func (j *Job) neighbour(i uint32, state uint8, d Digest) bool {
+	network := j.person(j.shares.at(i).volunteer).network
+	if network == 0 {
+		return false
+	}
+	for i = j.shares.at(i).next; i != none; i = j.shares.at(i).next {
+		if j.ofParty(i, state, d) && j.person(j.shares.at(i).volunteer).network == network {
+			return true
+		}
+	}
+	return false
 }
 
 // missing is how many more copies of a task should be lent. When enough agree

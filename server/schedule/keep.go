@@ -47,23 +47,52 @@ func (j *Job) vouchFor(i, task uint32, v Volunteer) {
 // stoodBy says whether a volunteer, or another one of his network, stands by a
 // kept result.
 func (j *Job) stoodBy(i uint32, v Volunteer) bool {
-	network := j.person(v).network
+	network := j.voter(v)
 	for w := j.kepts.at(i).first; w != none; w = j.vouches.at(w).next {
-		if by := j.vouches.at(w).volunteer; by == v || network != 0 && j.person(by).network == network {
+		if by := j.vouches.at(w).volunteer; by == v || network != 0 && j.voter(by) == network {
 			return true
 		}
 	}
 	return false
 }
 
-// firm is how many of those who stand by a kept result have a word that counts.
+// firm is how many of those who stand by a kept result have a word that counts;
+// those of one network are one.
 func (j *Job) firm(i uint32) (n int) {
 	for w := j.kepts.at(i).first; w != none; w = j.vouches.at(w).next {
-		if j.counts(j.vouches.at(w).volunteer) {
+		if j.speaks(w) {
 			n++
 		}
 	}
 	return n
+}
+
+// speaks says whether a vouch counts, and is the last one of its network.
+func (j *Job) speaks(w uint32) bool {
+	v := j.vouches.at(w).volunteer
+	if !j.counts(v) {
+		return false
+	}
+	network := j.voter(v)
+	for w = j.vouches.at(w).next; w != none && network != 0; w = j.vouches.at(w).next {
+		if j.voter(j.vouches.at(w).volunteer) == network {
+			return false
+		}
+	}
+	return true
+}
+
+// known says whether a kept result is certain enough to try newcomers with it.
+func (j *Job) known(i uint32) bool {
+	if j.kepts.at(i).sure {
+		return true
+	}
+	for w := j.kepts.at(i).first; w != none; w = j.vouches.at(w).next {
+		if j.proves(j.vouches.at(w).volunteer) {
+			return true
+		}
+	}
+	return false
 }
 
 // unvouch takes a vouch from its result, and the result back if it was the last.
@@ -118,7 +147,7 @@ func (j *Job) opinion(o *openTask, e *Event) {
 		}
 		return
 	}
-	if j.firm(o.accepted) <= 1 && (e.Sure || j.counts(e.Volunteer)) { // nobody has confirmed it before
+	if j.firm(o.accepted) <= 1 && (e.Sure || j.proves(e.Volunteer)) || e.Sure && j.young() { // nobody has confirmed it before
 		for w := k.first; w != none; w = j.vouches.at(w).next {
 			if v := j.vouches.at(w).volunteer; j.counts(v) {
 				j.did(v, Did{Right: 1})
@@ -129,7 +158,7 @@ func (j *Job) opinion(o *openTask, e *Event) {
 	if e.Kind == Result {
 		i, s := j.share(o, e.Volunteer)
 		confirm.Votes = []Vote{{s.volunteer, s.lent, s.span}}
-		if k.sure || j.firm(o.accepted) > 0 {
+		if j.known(o.accepted) {
 			j.did(e.Volunteer, Did{Right: 1})
 		}
 		j.vouchFor(o.accepted, o.task, e.Volunteer)
@@ -189,12 +218,11 @@ func (j *Job) auditTask(task uint32) {
 	}
 	voters, checked := 0, 0
 	for w := j.kepts.at(i).first; w != none; w = j.vouches.at(w).next {
-		v := j.vouches.at(w).volunteer
-		if !j.counts(v) {
+		if !j.speaks(w) {
 			continue
 		}
 		voters++
-		p := j.person(v)
+		p := j.person(j.vouches.at(w).volunteer)
 		checked += p.Checked
 		if p.round == j.rounds {
 			checked += p.pledged
@@ -206,7 +234,11 @@ func (j *Job) auditTask(task uint32) {
 	o := j.touch(task)
 	o.audit, o.quorum = true, uint8(min(voters+1, MaxQuorum))
 	j.audits++
-	j.requeue(o)
+	if j.young() && j.config.Referees > 0 { // others prove nothing
+		j.callFor(o)
+	} else {
+		j.requeue(o)
+	}
 	for w := j.kepts.at(i).first; w != none; w = j.vouches.at(w).next {
 		if p := j.person(j.vouches.at(w).volunteer); p.round != j.rounds {
 			p.round, p.pledged = j.rounds, 1

@@ -10,9 +10,13 @@ const (
 	// One in so many leases is a task that is accepted already.
 	quizEvery = 128
 	quizTries = 16
+	// firstTried is how many newcomers are tried besides, for each job.
+	firstTried = 10
 	// newcomerBacklog is how many tasks newcomers may have open on a grid where
 	// nobody is about who could confirm their answers but the referee.
 	newcomerBacklog = 16
+	// turnTime is how long a network that had fewer tasks than others is waited for.
+	turnTime = 5 * Second
 	// attendance is how long an established volunteer who asked is taken for
 	// being about.
 	attendance = 120 * Second
@@ -100,7 +104,7 @@ func (j *Job) lendQuiz(e *Event) bool {
 			break
 		}
 		task := uint32(from + j.rand.IntN(to-from))
-		if i := j.kept(task); i == none || j.stoodBy(i, e.Volunteer) {
+		if i := j.kept(task); i == none || j.stoodBy(i, e.Volunteer) || !j.counts(e.Volunteer) && !j.known(i) {
 			continue
 		}
 		if o := j.touch(task); o.referee == unasked && j.may(o, e) {
@@ -111,18 +115,23 @@ func (j *Job) lendQuiz(e *Event) bool {
 	return false
 }
 
-// lendNewcomer tries a newcomer with tasks that an established volunteer has
-// done. Where there is none about, he gets tasks of his own for the referee to
-// confirm.
+// lendNewcomer tries a newcomer with tasks whose answers are known. Where the
+// grid is young, or nobody is about whose word counts, they get tasks of their own
+// for the referee to confirm.
 func (j *Job) lendNewcomer(e *Event) {
 	if j.accepted == j.config.Tasks {
+		return
+	}
+	network := j.person(e.Volunteer).network
+	if !j.turns.next(network, j.now) {
+		j.turnedAway = j.now
 		return
 	}
 	n := e.N
 	for ; n > 0 && j.spotChecks() > 0 && j.lendQuiz(e); n-- {
 		j.tried++
 	}
-	if n == e.N && !j.attended() {
+	if n == e.N && j.untaught(e.Volunteer) {
 		n = j.lendWaiting(e, n)
 		fresh := max(0, min(n, newcomerBacklog-j.opens.used))
 		n += j.lendFresh(e, fresh) - fresh
@@ -130,14 +139,50 @@ func (j *Job) lendNewcomer(e *Event) {
 	if n == e.N {
 		j.turnedAway = j.now
 	}
+	j.turns.took(network, e.N-n, j.now)
 }
+
+// turns are whose turn it is among the networks that newcomers come from: a crowd
+// from some does not keep the others out. Network 0 is always next.
+type turns struct {
+	had    map[uint32]int // tasks that newcomers of a network were lent
+	fewest int            // tasks that a network had whose newcomers got nothing
+	asked  Time           // when they asked last
+}
+
+// next says whether it is the turn of a network.
+func (t *turns) next(network uint32, now Time) bool {
+	return network == 0 || t.had[network] <= t.fewest || now-t.asked > turnTime
+}
+
+// took notes what newcomers of a network got.
+func (t *turns) took(network uint32, n int, now Time) {
+	if network == 0 {
+		return
+	}
+	had := t.had[network]
+	waits := now-t.asked <= turnTime
+	switch {
+	case n > 0:
+		t.had[network] = had + n
+		if had <= t.fewest { // the others ask again
+			t.asked = math.MinInt64 / 2
+		}
+	case !waits || had <= t.fewest:
+		t.fewest, t.asked = had, now
+	}
+}
+
+// untaught says whether a volunteer is a newcomer whose answers only the referee
+// can confirm.
+func (j *Job) untaught(v Volunteer) bool { return !j.counts(v) && (j.young() || !j.attended()) }
 
 // spotChecks is how many newcomers can be tried with a task now.
 func (j *Job) spotChecks() int {
 	if !j.weighs() || j.accepted == 0 || j.accepted == j.config.Tasks {
 		return 0
 	}
-	return max(0, int(math.Ceil(Probation+j.doubt.welcome()*float64(j.accepted)-float64(j.tried))))
+	return max(0, int(math.Ceil(firstTried+j.doubt.welcome()*float64(j.accepted)-float64(j.tried))))
 }
 
 // lendWaiting lends tasks of the queue that the volunteer may have. The worker's
@@ -167,7 +212,7 @@ func (j *Job) lendWaiting(e *Event, n int) int {
 func (j *Job) lendQueued(e *Event, task uint32) bool {
 	o := j.opens.at(j.slots[task])
 	missing := j.missing(o)
-	can := missing > 0 && j.may(o, e) && (j.counts(e.Volunteer) || j.progress(o) == lapsed)
+	can := missing > 0 && j.may(o, e) && (j.counts(e.Volunteer) || o.referee != inVain && j.progress(o) == lapsed)
 	if can {
 		j.lend(o, e)
 		missing = j.missing(o)
@@ -197,7 +242,7 @@ func (j *Job) mayBeside(o *openTask, v Volunteer, instead uint32) bool {
 	if o.accepted != none && j.stoodBy(o.accepted, v) {
 		return false
 	}
-	network := j.person(v).network
+	network := j.voter(v)
 	tried := 0 // volunteers who have it, or have done what they could
 	var own *share
 	for i := o.first; i != none; i = j.shares.at(i).next {
@@ -209,11 +254,20 @@ func (j *Job) mayBeside(o *openTask, v Volunteer, instead uint32) bool {
 		case i == instead:
 		case s.volunteer == v:
 			own = s
-		case s.state != lapsed && network != 0 && j.person(s.volunteer).network == network:
+		case s.state != lapsed && network != 0 && j.voter(s.volunteer) == network:
+			j.turnedAway = j.now
 			return false
 		}
 	}
 	return own == nil || j.mayAgain(own, tried)
+}
+
+// voter is the network that a volunteer votes for, 0 if that is nobody else's.
+func (j *Job) voter(v Volunteer) uint32 {
+	if n := j.person(v).network; n != 0 && j.counts(v) {
+		return n
+	}
+	return 0
 }
 
 // mayAgain says whether a volunteer who has a share in a task may be lent it once
@@ -287,20 +341,26 @@ func (j *Job) lend(o *openTask, e *Event) {
 }
 
 // setQuorum decides how many must agree on a task, when the first volunteer has
-// to do with it.
+// to do with it, and whether the referee must on a grid that is young.
 func (j *Job) setQuorum(o *openTask, v Volunteer) {
 	if o.quorum > 0 {
 		return
 	}
 	o.quorum = uint8(j.config.Policy.Quorum)
-	if j.config.Policy.Trust != Adaptive {
+	if !j.weighs() {
 		return
 	}
-	switch p := j.person(v); {
-	case p.trusted:
-	case p.Standing == Newcomer && j.founding():
-		o.quorum = 2
-	case p.Standing == Established && j.rand.Float64() < j.doubt.copyChance(max(p.Checked, p.drawn)):
+	p := j.person(v)
+	if p.trusted || p.Standing != Established {
+		return
+	}
+	switch young := j.young(); {
+	case !young && j.config.Policy.Trust != Adaptive, young && len(j.disputes) >= refereeBacklog:
+	case j.rand.Float64() >= j.doubt.copyChance(max(p.Checked, p.drawn)):
+	case young:
+		p.drawn++
+		o.confirm = true
+	default:
 		p.drawn++
 		o.quorum = 2
 	}

@@ -3,7 +3,10 @@ package schedule
 // Rules of thumb for reputations; docs/architecture.md says why these.
 const (
 	// Probation is how many answers of a newcomer must prove right.
-	Probation = 10
+	Probation = 3
+	// seniorChecks is how many answers of an established volunteer others must have
+	// confirmed until theirs prove others right while a grid is young.
+	seniorChecks = 14
 	// memory is how many answers of an established volunteer count before the
 	// older ones begin to be forgotten.
 	memory = 1000
@@ -72,9 +75,9 @@ func (d Did) Less(part Did) Did {
 func (r Reputation) After(d Did) Reputation {
 	right := d.Right
 	if r.Standing == Newcomer && !d.Lied {
-		proving := min(right, Probation-r.Proven)
+		proving := max(0, min(right, Probation-r.Proven)) // before, it took more
 		right -= proving
-		if r.Proven += proving; r.Proven == Probation {
+		if r.Proven += proving; r.Proven >= Probation {
 			r.Standing = Established
 		}
 	}
@@ -87,7 +90,7 @@ func (r Reputation) After(d Did) Reputation {
 	switch {
 	case d.Reinstated && r.Standing == Quarantined:
 		r.Standing, r.PardonedAt = Newcomer, d.At
-		if r.Proven == Probation {
+		if r.Proven >= Probation {
 			r.Standing = Established
 		}
 	case d.Lied && !d.Reinstated:
@@ -101,6 +104,10 @@ func (r Reputation) After(d Did) Reputation {
 	}
 	return r
 }
+
+// Senior says whether others have confirmed so many answers of an established
+// volunteer that he is hardly a liar.
+func (r Reputation) Senior() bool { return r.Standing == Established && r.Checked >= seniorChecks }
 
 // Pardoned is the reputation after the operator has lifted a quarantine: a
 // newcomer's, whatever was before.

@@ -54,9 +54,10 @@ type Config struct {
 	TimeLimit Time
 	// Seed is what chances are drawn from. Volunteers must not know it.
 	Seed [32]byte
-	// Established is how many volunteers of the grid are, and Caught how many
-	// of those that were turned out to be liars lately.
-	Established, Caught int
+	// Established is how many volunteers of the grid are, Seniors how many of
+	// them are senior, and Caught how many of those that were established turned
+	// out to be liars lately.
+	Established, Seniors, Caught int
 	// Referees is how many tasks the referee can have at a time.
 	Referees int
 	// Decided says that the operator has decided after an alarm: who differs from

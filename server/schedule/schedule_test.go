@@ -23,9 +23,10 @@ var effectNames = map[EffectKind]string{
 
 // stage plays scenarios: people by name, each with workers by number.
 type stage struct {
-	job    *Job
-	now    Time
-	people []string
+	job      *Job
+	now      Time
+	people   []string
+	believed bool // all have a good name
 }
 
 func (s *stage) person(name string) Volunteer {
@@ -34,8 +35,12 @@ func (s *stage) person(name string) Volunteer {
 			return Volunteer(i)
 		}
 	}
+	v := Volunteer(len(s.people))
 	s.people = append(s.people, name)
-	return Volunteer(len(s.people) - 1)
+	if s.believed {
+		s.job.Step(s.now, Event{Kind: Know, Volunteer: v, Reputation: Reputation{Standing: Established, Checked: 500}}, nil)
+	}
+	return v
 }
 
 // TestScenarios plays the files of testdata: a line is an event and what comes
@@ -66,6 +71,7 @@ func (s *stage) start(t *testing.T, d *datadriven.TestData) string {
 	d.MaybeScanArgs(t, "tasks", &c.Tasks)
 	d.MaybeScanArgs(t, "referees", &c.Referees)
 	d.MaybeScanArgs(t, "established", &c.Established)
+	c.Seniors = c.Established
 	if d.HasArg("adaptive") {
 		c.Policy.Trust = Adaptive
 	}
@@ -75,7 +81,7 @@ func (s *stage) start(t *testing.T, d *datadriven.TestData) string {
 	if err := c.Validate(); err != nil {
 		return err.Error() + "\n"
 	}
-	*s = stage{job: New(c)}
+	*s = stage{job: New(c), believed: d.HasArg("believed")}
 	return ""
 }
 

@@ -39,7 +39,7 @@ type world struct {
 
 func newWorld(seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 1))
-	c := Config{Tasks: 1 + r.IntN(200), TimeLimit: 60 * Second, Seed: [32]byte(binary.LittleEndian.AppendUint64(make([]byte, 0, 32), seed)[:32]), Established: 20 * r.IntN(2), Referees: r.IntN(3)}
+	c := Config{Tasks: 1 + r.IntN(200), TimeLimit: 60 * Second, Seed: [32]byte(binary.LittleEndian.AppendUint64(make([]byte, 0, 32), seed)[:32]), Referees: 1 + r.IntN(3)} // newcomers need a referee
 	honest := 4 + r.IntN(4)
 	switch r.IntN(3) {
 	case 0:
@@ -47,8 +47,8 @@ func newWorld(seed uint64) *world {
 	case 1:
 		c.Policy.Trust = Adaptive
 	}
-	if c.Established > 0 {
-		c.Referees++ // newcomers need him
+	if r.IntN(2) == 0 {
+		c.Established, c.Seniors = 20, 20
 	}
 	w := &world{r: r, job: New(c), right: map[uint32]bool{}}
 	for range honest {
@@ -220,7 +220,7 @@ func TestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Config{
 			Tasks: rapid.IntRange(1, 20).Draw(t, "tasks"), TimeLimit: 60 * Second,
-			Established: rapid.SampledFrom([]int{0, 20}).Draw(t, "established"), Referees: rapid.IntRange(0, 2).Draw(t, "referees"),
+			Seniors: rapid.SampledFrom([]int{0, 20}).Draw(t, "seniors"), Referees: rapid.IntRange(0, 2).Draw(t, "referees"),
 		}
 		c.Policy = rapid.SampledFrom([]Policy{{}, {Trust: Adaptive}, {Strict, 2}, {Strict, 3}}).Draw(t, "policy")
 		j := New(c)

@@ -10,8 +10,8 @@ import (
 func strangersConfig(t *rapid.T) Config {
 	return Config{
 		Tasks: rapid.IntRange(1, 5).Draw(t, "tasks"), TimeLimit: 60 * Second,
-		Policy:      rapid.SampledFrom([]Policy{{Trust: Adaptive}, {Strict, 2}, {Strict, 3}}).Draw(t, "policy"),
-		Established: 20, Referees: rapid.IntRange(0, 2).Draw(t, "referees"),
+		Policy:  rapid.SampledFrom([]Policy{{Trust: Adaptive}, {Strict, 2}, {Strict, 3}}).Draw(t, "policy"),
+		Seniors: rapid.SampledFrom([]int{0, 20}).Draw(t, "seniors"), Referees: rapid.IntRange(0, 2).Draw(t, "referees"),
 	}
 }
 

@@ -1,8 +1,13 @@
 package schedule
 
-// founders is how many established volunteers a grid must have before
-// newcomers cannot establish one another any more.
-const founders = 10
+const (
+	// founders is how many senior volunteers a grid must have until it is not young
+	// any more.
+	founders = 10
+	// refereeBacklog is how many tasks may wait for the referee before answers are
+	// not chosen for him any more.
+	refereeBacklog = 64
+)
 
 // counts says whether a volunteer's word counts towards a quorum.
 func (j *Job) counts(v Volunteer) bool {
@@ -12,14 +17,22 @@ func (j *Job) counts(v Volunteer) bool {
 	case p.Standing == Quarantined:
 		return false
 	default:
-		return p.trusted || p.Standing == Established || j.founding()
+		return p.trusted || p.Standing == Established
 	}
 }
 
-func (j *Job) founding() bool { return j.established < founders }
+// young says whether a grid has too few senior volunteers to find out by
+// comparison who lies: those who have just been established may be all of one
+// crowd, and confirm one another. The referee makes the comparisons instead.
+func (j *Job) young() bool { return j.seniors < founders }
+
+// proves says whether an answer is known to be right because a volunteer gave it.
+func (j *Job) proves(v Volunteer) bool {
+	return j.counts(v) && (!j.young() || j.person(v).Senior() || j.person(v).trusted)
+}
 
 // attended says whether anybody is about whose word counts.
-func (j *Job) attended() bool { return j.founding() || j.now-j.met <= attendance }
+func (j *Job) attended() bool { return j.now-j.met <= attendance }
 
 // Reputation gives what the job knows of a volunteer by now.
 func (j *Job) Reputation(v Volunteer) Reputation { return j.person(v).Reputation }
@@ -28,7 +41,10 @@ func (j *Job) Reputation(v Volunteer) Reputation { return j.person(v).Reputation
 func (j *Job) know(e *Event) {
 	p := j.person(e.Volunteer)
 	caught := p.Standing != Quarantined && e.Reputation.Standing == Quarantined
-	p.Reputation, p.trusted, p.network = e.Reputation, e.Trusted, e.Network
+	p.Reputation, p.trusted = e.Reputation, e.Trusted
+	if j.weighs() {
+		p.network = e.Network
+	}
 	if e.Machine != 0 {
 		p.kind = e.Machine
 	}
@@ -46,7 +62,7 @@ func (j *Job) did(v Volunteer, d Did) {
 		return
 	}
 	d.At = j.now
-	was := p.Standing
+	was, senior := p.Standing, p.Senior()
 	if was == Established && (d.Lied || d.Right > 0) && j.rounds == 0 { // audits look for liars where they are likely
 		j.doubt.saw(d.Lied)
 	}
@@ -56,25 +72,15 @@ func (j *Job) did(v Volunteer, d Did) {
 	}
 	if p.Standing != was {
 		j.doubt.met(d.Lied)
-		j.moved(p, was)
+		p.turn++ // they may have what they had to pass over
+	}
+	switch {
+	case p.Senior() && !senior:
+		j.seniors++
+	case senior && !p.Senior():
+		j.seniors--
 	}
 	j.emit(Effect{Kind: Conduct, Volunteer: v, Did: d})
-}
-
-// moved follows from a change of a volunteer's standing: he may have what he had
-// to pass over.
-func (j *Job) moved(p *person, was Standing) {
-	p.turn++
-	founding := j.founding()
-	if was == Established {
-		j.established--
-	}
-	if p.Standing == Established {
-		j.established++
-	}
-	if founding != j.founding() {
-		j.queue.round++ // and so may all newcomers, or none
-	}
 }
 
 // caught puts liars in quarantine.

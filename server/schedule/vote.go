@@ -53,13 +53,20 @@ func (j *Job) result(e *Event) {
 	case o.referee != inVain && j.disagree(o):
 		j.pending(e)
 		j.callFor(o)
-	case j.party(o, voted, e.Digest) >= int(o.quorum):
-		j.accept(o, e)
-	default:
+	case j.party(o, voted, e.Digest) < int(o.quorum):
 		j.pending(e)
-		if !j.fail(o, "their answers disagree") {
+		switch {
+		case j.fail(o, "their answers disagree"):
+		case j.untaught(e.Volunteer) && !j.alone(o):
+			j.callFor(o)
+		default:
 			j.requeue(o)
 		}
+	case o.confirm && !j.alone(o):
+		j.pending(e)
+		j.callFor(o)
+	default:
+		j.accept(o, e)
 	}
 }
 
@@ -112,15 +119,15 @@ func (j *Job) accept(o *openTask, e *Event) {
 
 // credit notes what an accepted answer says of those who gave it.
 func (j *Job) credit(votes []Vote, sure bool) {
-	counting := 0
+	proving := 0
 	for _, v := range votes {
-		if j.counts(v.Volunteer) {
-			counting++
+		if j.proves(v.Volunteer) {
+			proving++
 		}
 	}
 	for _, v := range votes {
-		others := counting
-		if j.counts(v.Volunteer) {
+		others := proving
+		if j.proves(v.Volunteer) {
 			others--
 		}
 		if sure || others > 0 {

@@ -7,8 +7,8 @@ const ada: Volunteer = {
   team: '',
   trust: 'newcomer',
   reason: '',
-  proven: 4,
-  probation: 10,
+  proven: 2,
+  probation: 3,
   answered: 0,
   checked: 0,
   tasks: 0,
@@ -19,9 +19,9 @@ const ada: Volunteer = {
 
 it('tells a volunteer what the grid thinks of him', () => {
   expect(trustWords(ada)).toBe(
-    'Jobs that check answers compare your first 10 with those of others; 4 were right so far.',
+    'Your answers count by themselves once 3 were confirmed by the server or by volunteers who are believed; 2 were so far.',
   );
-  expect(trustWords({ ...ada, proven: 1 })).toContain('1 was right');
+  expect(trustWords({ ...ada, proven: 1 })).toContain('1 was so far');
   expect(trustWords({ ...ada, trust: 'established' })).toMatch(/count by themselves now\. Some are still/);
   expect(trustWords({ ...ada, trust: 'established', answered: 40, checked: 3 })).toContain(
     'of the last 40 answers, others have confirmed 3',

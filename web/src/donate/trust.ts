@@ -8,7 +8,7 @@ export type Volunteer = components['schemas']['Volunteer'];
 export function trustWords({ trust, proven, probation, answered, checked, reason }: Volunteer): string {
   switch (trust) {
     case 'newcomer':
-      return `Jobs that check answers compare your first ${number(probation)} with those of others; ${number(proven)} ${proven === 1 ? 'was' : 'were'} right so far.`;
+      return `Your answers count by themselves once ${number(probation)} were confirmed by the server or by volunteers who are believed; ${number(proven)} ${proven === 1 ? 'was' : 'were'} so far.`;
     case 'established':
       return answered > 0
         ? `Your answers have proven right, so they count by themselves now. Some are still compared: of the last ${count(answered, 'answer')}, others have confirmed ${number(checked)}.`
