@@ -55,6 +55,7 @@ type activeJob struct {
 	ending   bool // the last work on the job goes on in the background
 	finished chan error
 	plight   plight
+	unread   string // what is wrong with an input
 
 	offer      dispatch.Offer
 	hungry     bool // somebody got less than he asked for since the last offer
@@ -441,6 +442,8 @@ func (a *activeJob) progress() dispatch.Progress {
 	switch {
 	case a.plight.get() != "":
 		p.Stuck = a.plight.get()
+	case a.unread != "" && c.Lent == 0 && c.Accepted < c.Total:
+		p.Stuck = a.unread
 	case a.record.State == ledger.Paused && a.record.Alarm:
 		p.Stuck = a.record.Reason
 	case a.record.State == ledger.Paused:

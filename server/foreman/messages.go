@@ -96,7 +96,10 @@ func (a *activeJob) lend(ctx context.Context, t dispatch.Take) []dispatch.Task {
 		}
 		task, err := a.input(ctx, f.Task)
 		if err != nil {
-			a.log.Error("cannot read the input of a task", "task", f.Task, "error", err)
+			if !a.hinder(err) {
+				a.log.Error("cannot read the input of a task", "task", f.Task, "error", err)
+				a.unread = fmt.Sprintf("the input of task %d cannot be read, and the server's log says why: submit the job again", f.Task)
+			}
 			lost = append(lost, schedule.Event{Kind: schedule.Return, Volunteer: f.Volunteer, Worker: f.Worker, Task: f.Task})
 			continue
 		}

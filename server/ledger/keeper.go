@@ -115,7 +115,7 @@ func (l *Ledger) erase(ctx context.Context, do func(context.Context) error) erro
 		err = fmt.Errorf("%w (%w)", errOpened, err)
 	}
 	err = sort(err)
-	if errors.Is(err, ErrStore) || errors.Is(err, ErrDisk) {
+	if l.failing.Store(errors.Is(err, ErrStore)); l.failing.Load() || errors.Is(err, ErrDisk) {
 		l.keeper.suspect.Store(true)
 	}
 	return err

@@ -70,6 +70,7 @@ type Ledger struct {
 	moreSpares chan struct{} // some are wanted
 	oldLogs    []string      // that an earlier life of this server made
 	keeper     keeper
+	failing    atomic.Bool // the last write was not answered
 	unwatch    context.CancelFunc
 	cancel     context.CancelFunc
 	wait       sync.WaitGroup
@@ -309,6 +310,9 @@ func follow(ctx context.Context, w jetstream.KeyWatcher, apply func(jetstream.Ke
 // Conn carries messages between the servers of a grid.
 func (l *Ledger) Conn() *nats.Conn { return l.conn }
 
+// probeTime is how long the store may take to say that it is well.
+const probeTime = 5 * time.Second
+
 // Healthy says what is wrong with the store, nil if nothing is.
 func (l *Ledger) Healthy(ctx context.Context) error {
 	if !l.conn.IsConnected() {
@@ -316,6 +320,14 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 	}
 	if err := l.Room(); err != nil {
 		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	if l.failing.Load() { // is it still?
+		return l.write(ctx, func(ctx context.Context) error {
+			_, err := l.keys.Put(ctx, "probe", nil)
+			return err
+		})
 	}
 	_, err := l.js.AccountInfo(ctx)
 	return sort(err)

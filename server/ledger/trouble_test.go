@@ -16,7 +16,9 @@ import (
 
 // People hear what the server's trouble is, and nothing of its files.
 func TestTroubleHasWords(t *testing.T) {
-	at := func(err error) error { return fmt.Errorf("keep: %w", &fs.PathError{Op: "open", Path: "/data/scratch", Err: err}) }
+	at := func(err error) error {
+		return fmt.Errorf("keep: %w", &fs.PathError{Op: "open", Path: "/data/scratch", Err: err})
+	}
 	for _, c := range []struct {
 		err  error
 		says string

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // ownerHeader says in an upload's metadata whose it is.
 const ownerHeader = "Potluck-Owner"
+
+// listTime is how long it may take to list the uploads: a damaged list has no end.
+const listTime = 10 * time.Second
 
 // A Usage is what somebody has in the grid.
 type Usage struct {
@@ -60,9 +64,11 @@ func (l *Ledger) Usage(ctx context.Context, owner string) (u Usage, err error) {
 		}
 	}
 	l.published.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
 	uploads, err := l.uploads.List(ctx)
 	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return u, fmt.Errorf("list uploads: %w", err)
+		return u, fmt.Errorf("list uploads: %w", sort(err))
 	}
 	for _, o := range uploads {
 		if o.Headers.Get(ownerHeader) == owner {
