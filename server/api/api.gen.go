@@ -428,7 +428,7 @@ type NewJob struct {
 	// Program Name of a program, or id of a module.
 	Program string `json:"program"`
 
-	// Title One line without control characters.
+	// Title One line without control and format characters.
 	Title string `json:"title,omitempty,omitzero"`
 }
 

@@ -3,7 +3,7 @@ import { Contribution, nothing, sum } from './contribution';
 import type { Guard, GuardName } from './guards';
 import { forget, known, secret } from './identity';
 import type { Leave, Seat } from './seat';
-import { load, save, type Settings } from './settings';
+import { load, save, visible, type Settings } from './settings';
 import { stateOf, type Pause, type State } from './states';
 
 /** What of a Worker the donor uses. */
@@ -249,8 +249,8 @@ export class Donor {
       wasm: around.wasm,
       executor: around.executor,
       secret: secret(around.local),
-      name: settings.name.trim(),
-      team: settings.team.trim(),
+      name: visible(settings.name),
+      team: visible(settings.team),
       token: this.token,
       slots: settings.cores,
       share: settings.share / 100,

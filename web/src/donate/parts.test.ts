@@ -8,10 +8,15 @@ import { known, secret, volunteerId } from './identity';
 import { milestone, spoken } from './milestones';
 import { missing } from './missing';
 import { lockSeat } from './seat';
-import { defaults, load, save } from './settings';
+import { defaults, load, save, visible } from './settings';
 import { countdown, explain, sentence, type Facts } from './states';
 
 describe('settings', () => {
+  it('takes of a name what people see', () => {
+    expect(visible(' a\u200bb\u202ec\ufeff\n ')).toBe('abc');
+    expect(visible('👩\u200d🔬 می\u200cخواهم')).toBe('👩\u200d🔬 می\u200cخواهم');
+  });
+
   it('begin with half of the cores, at least one', () => {
     expect([1, 2, 3, 8].map((cores) => defaults(cores).cores)).toEqual([1, 1, 1, 4]);
   });

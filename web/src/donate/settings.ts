@@ -56,6 +56,12 @@ export function load(store: Storage | undefined, cores: number): Settings {
   return settings;
 }
 
+/** What of a name the grid takes: without the characters that nobody sees, which come along when one is pasted.
+ * Two that join letters and pictures stay. */
+export function visible(name: string): string {
+  return name.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').trim();
+}
+
 export function save(store: Storage | undefined, settings: Settings): void {
   try {
     store?.setItem(key, JSON.stringify(settings));
