@@ -282,26 +282,20 @@ func (j *Job) tally(o *openTask) (out, agree, all int) {
 // a digest; those of one network are one.
 func (j *Job) party(o *openTask, state uint8, d Digest) (n int) {
 	for i := o.first; i != none; i = j.shares.at(i).next {
-		if j.ofParty(i, state, d) && !j.neighbour(i, state, d) {
+		s := j.shares.at(i)
+		if s.state == state && s.digest == d && j.counts(s.volunteer) && (n == 0 || !j.neighbour(o, i)) {
 			n++
 		}
 	}
 	return n
 }
 
-func (j *Job) ofParty(i uint32, state uint8, d Digest) bool {
-	s := j.shares.at(i)
-	return s.state == state && s.digest == d && j.counts(s.volunteer)
-}
-
-// neighbour says whether a later share of a party is of the same network.
-func (j *Job) neighbour(i uint32, state uint8, d Digest) bool {
-	network := j.person(j.shares.at(i).volunteer).network
-	if network == 0 {
-		return false
-	}
-	for i = j.shares.at(i).next; i != none; i = j.shares.at(i).next {
-		if j.ofParty(i, state, d) && j.person(j.shares.at(i).volunteer).network == network {
+// neighbour says whether a share before one says the same, and is of its network.
+func (j *Job) neighbour(o *openTask, share uint32) bool {
+	s := j.shares.at(share)
+	network := j.voter(s.volunteer)
+	for i := o.first; i != share && network != 0; i = j.shares.at(i).next {
+		if before := j.shares.at(i); before.state == s.state && before.digest == s.digest && j.voter(before.volunteer) == network {
 			return true
 		}
 	}
@@ -360,7 +354,9 @@ func (j *Job) settle(o *openTask) {
 		i = following
 	}
 	j.unqueue(o)
-	delete(j.vain, o.task)
+	if len(j.vain) > 0 {
+		delete(j.vain, o.task)
+	}
 	task, result := o.task, o.accepted
 	j.opens.give(j.slots[task])
 	j.states[task], j.slots[task] = done, result
