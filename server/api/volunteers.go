@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"potluck/server/dispatch"
 	"potluck/server/ledger"
 	"potluck/server/schedule"
 	"potluck/wire"
@@ -19,7 +20,11 @@ func (a *API) ForgetMe(c echo.Context, params ForgetMeParams) error {
 	if err != nil || !wire.SecretFits(secret) {
 		return refuse(http.StatusUnprocessableEntity, "%s is the volunteer's secret in hexadecimal, of %d to %d bytes", wire.SecretHeader, wire.MinSecret, wire.MaxSecret)
 	}
-	if err := a.Ledger.SetAlias(c.Request().Context(), wire.VolunteerID(secret), ledger.Alias{}); err != nil {
+	id := wire.VolunteerID(secret)
+	if err := a.Ledger.Conn().Publish(dispatch.SubjectForget, []byte(id)); err != nil { // where they are connected their name may not be stored yet
+		return err
+	}
+	if err := a.Ledger.SetAlias(c.Request().Context(), id, ledger.Alias{}); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

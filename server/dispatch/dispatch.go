@@ -23,6 +23,7 @@ const (
 	SubjectOffers   = "potluck.offers"     // Offer: foremen to gateways
 	SubjectAsk      = "potluck.offers.ask" // empty: a gateway that begins asks for offers
 	SubjectProgress = "potluck.progress"   // Progress: foremen to the API
+	SubjectForget   = "potluck.forget"     // a volunteer's id: the API to gateways, not to keep their name
 	SubjectRevoke   = "potluck.revoke."    // + gateway: Revoke: foremen to a gateway
 	take            = "take"
 	report          = "report"

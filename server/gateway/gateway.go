@@ -89,6 +89,7 @@ func New(ctx context.Context, c Config) (*Gateway, error) {
 	}
 	for subject, hear := range map[string]nats.MsgHandler{
 		dispatch.SubjectOffers:          g.hearOffer,
+		dispatch.SubjectForget:          g.hearForget,
 		dispatch.SubjectRevoke + g.name: g.hearRevoke,
 	} {
 		sub, err := c.Ledger.Conn().Subscribe(subject, hear)
@@ -236,7 +237,7 @@ func (g *Gateway) Workers() []Worker {
 	all := make([]Worker, 0, len(g.sessions))
 	for _, s := range g.sessions {
 		all = append(all, Worker{
-			ID: s.id, Volunteer: s.person.ID, Name: g.Ledger.Alias(s.person.ID).Name, Engine: s.hello.Engine, Platform: s.hello.Platform,
+			ID: s.id, Volunteer: s.person.ID, Name: s.name(), Engine: s.hello.Engine, Platform: s.hello.Platform,
 			Slots: int(s.slots.Load()), Since: s.since, Leases: s.sent.Load(),
 		})
 	}

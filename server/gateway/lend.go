@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"potluck/server/dispatch"
@@ -241,6 +242,9 @@ func (s *session) report(ctx context.Context, job string, leases [][]byte, answe
 			if err == nil && len(reported.Verdicts) == len(acks) {
 				for i, v := range reported.Verdicts {
 					acks[i].Status, acks[i].Reason = v.Status, v.Reason
+				}
+				if slices.ContainsFunc(acks, func(a wire.Ack) bool { return a.Status == wire.Accepted }) {
+					s.keepAlias(ctx)
 				}
 				s.send(wire.ToWorker{Acks: acks})
 				s.hasRoom(job)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
+	"github.com/nats-io/nats.go"
 
 	"potluck/contract"
 	"potluck/server/dispatch"
@@ -41,8 +42,9 @@ type session struct {
 	person   dispatch.Person
 	token    string // the secret that it is trusted for, "" without one
 	hello    wire.Hello
-	network  uint32 // 0 if that does not matter
-	profiles []int  // that the worker has
+	network  uint32                       // 0 if that does not matter
+	profiles []int                        // that the worker has
+	alias    atomic.Pointer[ledger.Alias] // what they want to be called, until that is stored or forgotten
 	since    time.Time
 	slots    atomic.Int32 // as last told
 
@@ -112,8 +114,12 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	if r := s.gateway.Ledger.Reputation(s.person.ID); r.Standing == schedule.Quarantined {
 		return quarantined(r.Reason)
 	}
-	if err := s.gateway.Ledger.SetAlias(ctx, s.person.ID, ledger.Alias{Name: strings.TrimSpace(h.Name), Team: strings.TrimSpace(h.Team)}); err != nil {
-		s.gateway.Log.Warn("a volunteer goes by the name he had", "error", err)
+	alias := ledger.Alias{Name: strings.TrimSpace(h.Name), Team: strings.TrimSpace(h.Team)}
+	s.alias.Store(&alias)
+	if s.gateway.Ledger.IsKnown(s.person.ID) {
+		if err := s.gateway.Ledger.Rename(ctx, s.person.ID, alias); err != nil {
+			s.gateway.Log.Warn("a volunteer goes by the name they had", "error", err)
+		}
 	}
 	s.token = h.Token
 	if s.profiles = h.Profiles; len(s.profiles) == 0 {
@@ -126,6 +132,44 @@ func (s *session) greet(ctx context.Context) *wire.Refused {
 	s.conn.SetReadLimit(wire.MaxMessage)
 	s.send(wire.ToWorker{Welcome: &wire.Welcome{Volunteer: s.person.ID, Worker: s.id}})
 	return nil
+}
+
+// keepAlias stores what a volunteer is called: once one of their results counts,
+// and not before, since anybody can make up any number of volunteers. A name that
+// is stored is kept for longer.
+func (s *session) keepAlias(ctx context.Context) {
+	a := s.alias.Swap(nil)
+	if a == nil {
+		return
+	}
+	if stored := s.gateway.Ledger.Alias(s.person.ID); stored != (ledger.Alias{}) {
+		a = &stored // another worker of theirs may have brought it
+	}
+	if err := s.gateway.Ledger.SetAlias(ctx, s.person.ID, *a); err != nil {
+		s.alias.CompareAndSwap(nil, a)
+		s.gateway.Log.Warn("the name of a volunteer waits to be stored", "error", err)
+	}
+}
+
+// name is what a volunteer is called.
+func (s *session) name() string {
+	stored := s.gateway.Ledger.Alias(s.person.ID)
+	if a := s.alias.Load(); a != nil && stored == (ledger.Alias{}) {
+		return a.Name
+	}
+	return stored.Name
+}
+
+// hearForget has the name of a volunteer not be stored who does not want that any
+// more.
+func (g *Gateway) hearForget(m *nats.Msg) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s.person.ID == string(m.Data) {
+			s.alias.Store(nil)
+		}
+	}
 }
 
 // maxKind is how many characters of an engine or a platform tell kinds of workers

@@ -110,7 +110,7 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	l.cancel = cancel
 	l.table.jobs, l.table.fresh, l.credits.tallies = map[string]*Job{}, map[string]bool{}, map[string]Tally{}
 	l.tokens.all, l.tokens.touched, l.tokens.changed = map[string]*Token{}, map[string]time.Time{}, make(chan struct{})
-	l.people.known, l.aliases.known = map[string]Reputation{}, map[string]knownAlias{}
+	l.people.known, l.people.passing, l.aliases.known = map[string]Reputation{}, map[string]Reputation{}, map[string]knownAlias{}
 	l.published.all = map[string]Module{}
 	if err := l.save(ctx); err != nil {
 		return err
@@ -124,6 +124,7 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	l.spares, l.moreSpares = make(chan string, spareLogs), make(chan struct{}, 1)
 	l.wait.Go(func() { l.fillSpares(background) })
 	l.wait.Go(func() { l.renewOwned(background) })
+	l.wait.Go(func() { l.forgetOld(background) })
 	if l.embedded != nil {
 		l.wait.Go(func() { l.keep(background) })
 	}

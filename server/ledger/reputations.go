@@ -22,10 +22,18 @@ type Reputation struct {
 	revision uint64
 }
 
+// worthKeeping says whether the grid will want to know a reputation later: that of
+// a stranger of whom nothing came but failures is forgotten soon in any case, and
+// new ones cost nothing.
+func (r Reputation) worthKeeping() bool {
+	return r.Standing != schedule.Newcomer || r.Proven > 0 || r.CaughtAt > 0 || r.PardonedAt > 0
+}
+
 // people is every reputation, kept current by one watcher.
 type people struct {
 	mu       sync.Mutex
 	known    map[string]Reputation
+	passing  map[string]Reputation // of those who are in memory only
 	watchers []func(volunteer string, r Reputation)
 }
 
@@ -33,7 +41,30 @@ type people struct {
 func (l *Ledger) Reputation(volunteer string) Reputation {
 	l.people.mu.Lock()
 	defer l.people.mu.Unlock()
-	return l.people.known[volunteer]
+	if r, stored := l.people.known[volunteer]; stored {
+		return r
+	}
+	return l.people.passing[volunteer]
+}
+
+// passingTime is how long those are remembered who only failed: their failures
+// are forgotten before.
+const passingTime = time.Hour
+
+// pass remembers a reputation for a while, and forgets some that are older.
+func (p *people) pass(volunteer string, r Reputation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passing[volunteer] = r
+	looked := 0
+	for v, other := range p.passing {
+		if r.FailedAt-other.FailedAt > passingTime.Microseconds() {
+			delete(p.passing, v)
+		}
+		if looked++; looked == 8 { // more than come
+			return
+		}
+	}
 }
 
 func (l *Ledger) quarantined(volunteer string) bool {
@@ -81,6 +112,10 @@ func (l *Ledger) Behaved(ctx context.Context, volunteer string, did schedule.Did
 		}
 		if did.Lied && next.Reason == "" {
 			next.Reason = reason
+		}
+		if current.revision == 0 && !next.worthKeeping() {
+			l.people.pass(volunteer, next)
+			return nil
 		}
 		data, err := json.Marshal(next)
 		if err != nil {
@@ -160,6 +195,7 @@ func (l *Ledger) applyReputationOf(volunteer string, r Reputation) {
 		return
 	}
 	l.people.known[volunteer] = r
+	delete(l.people.passing, volunteer)
 	for _, watch := range l.people.watchers {
 		watch(volunteer, r)
 	}
