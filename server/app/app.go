@@ -217,9 +217,10 @@ func (a *App) workers() []api.Worker {
 func (a *App) serve(c Config, metrics *prometheus.Registry) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
+	e.Pre(echo.WrapMiddleware(a.noted))
 	a.routes(e, c, metrics)
 	a.server = &http.Server{
-		Handler: a.noted(e), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: log.New(&connLog{log: a.log}, "", 0),
 	}
 	if c.BehindProxy && c.URL == "" && len(c.Hosts) == 0 {

@@ -73,7 +73,7 @@ func times(t *testing.T, n int, do func(t *testing.T, r *rand.Rand)) {
 func TestDamagedJobs(t *testing.T) {
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
-			times(t, 3, func(t *testing.T, r *rand.Rand) {
+			times(t, 2, func(t *testing.T, r *rand.Rand) {
 				dir, ctx := t.TempDir(), t.Context()
 				l := open1(t, Config{Dir: dir})
 				was := map[string]*Job{}
@@ -154,7 +154,7 @@ func TestDamagedSecrets(t *testing.T) {
 	for _, bucket := range []string{"tokens", "grid"} {
 		for _, d := range damages {
 			t.Run(bucket+" "+d.name, func(t *testing.T) {
-				times(t, 3, func(t *testing.T, r *rand.Rand) {
+				times(t, 1, func(t *testing.T, r *rand.Rand) {
 					dir, ctx := t.TempDir(), t.Context()
 					l := open1(t, Config{Dir: dir})
 					newJob(t, l)
@@ -236,7 +236,7 @@ func TestKilledIsNotDamaged(t *testing.T) {
 func TestDamagedLog(t *testing.T) {
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
-			times(t, 3, func(t *testing.T, r *rand.Rand) {
+			times(t, 2, func(t *testing.T, r *rand.Rand) {
 				dir, ctx := t.TempDir(), t.Context()
 				l := open1(t, Config{Dir: dir})
 				j := newJob(t, l)
