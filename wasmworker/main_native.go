@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -160,25 +159,27 @@ func (o *options) observer() func(agent.Event) {
 }
 
 // disk keeps modules in a folder.
-type disk struct{ *shelf.Shelf }
+type disk struct {
+	*shelf.Shelf
+	cache shelf.Cache
+}
 
 // newEngine makes an engine that keeps modules and machine code in a folder, or
 // in memory if that is "".
 func newEngine(cache string, notice shelf.Notice) *engine {
-	bytes, code := "", ""
-	if cache != "" {
-		bytes, code = filepath.Join(cache, "modules"), filepath.Join(cache, "code")
-	}
-	return &engine{
-		modules: disk{shelf.New(bytes, notice)},
-		spawn:   process.Config{Cache: code, Low: true, Notice: notice}.Spawn,
-	}
+	d := disk{cache: shelf.Cache{Dir: cache, Limit: shelf.DefaultLimit}}
+	d.Shelf = shelf.New(d.cache.ModulesDir(), notice)
+	_ = d.cache.Trim() // it is tried again
+	return &engine{modules: d, spawn: process.Config{Cache: d.cache.CodeDir(), Low: true, Notice: notice}.Spawn}
 }
 
 func (d disk) module(hash string) sandbox.Module { return d.Module(sandbox.ID(hash)) }
 
-// forget keeps the file: it is there for the next time.
-func (d disk) forget(hash string) { d.Forget(sandbox.ID(hash)) }
+// forget keeps the file, if there is room: it is there for the next time.
+func (d disk) forget(hash string) {
+	d.Forget(sandbox.ID(hash))
+	_ = d.cache.Trim() // it is tried again with the next one
+}
 
 func (d disk) put(ctx context.Context, hash string, fetch func(context.Context) ([]byte, error)) *sandbox.Failure {
 	if _, err := d.Put(ctx, sandbox.ID(hash), fetch); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,8 @@ type child struct {
 	ready    atomic.Bool // it has come up
 	err      error       // why it could not be started
 	mu       sync.Mutex
-	modules  map[sandbox.ID]sandbox.Module // that it was asked to run
+	modules  map[sandbox.ID]sandbox.Module // that it was asked to run lately,
+	recent   []sandbox.ID                  // in this order
 }
 
 // Spawn starts an executor process.
@@ -154,11 +156,28 @@ func (p *child) Send(r sandbox.Request) {
 		m = &r.Task.Module
 	}
 	if m.Source != nil {
-		p.mu.Lock()
-		p.modules[m.ID] = *m
-		p.mu.Unlock()
+		p.remember(*m)
 	}
 	p.requests <- request{Request: r}
+}
+
+// remembered is how many modules a child may still ask for: more than it has
+// requests.
+const remembered = 2 * sandbox.Window
+
+func (p *child) remember(m sandbox.Module) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.recent); n > 0 && p.recent[n-1] == m.ID {
+		return // as mostly
+	}
+	if _, known := p.modules[m.ID]; known {
+		p.recent = slices.DeleteFunc(p.recent, func(id sandbox.ID) bool { return id == m.ID })
+	} else if len(p.recent) == remembered {
+		delete(p.modules, p.recent[0])
+		p.recent = p.recent[1:]
+	}
+	p.modules[m.ID], p.recent = m, append(p.recent, m.ID)
 }
 
 // Outcomes gives the outcomes.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"potluck/sandbox"
 )
@@ -35,6 +36,9 @@ func (n Notice) Once() Notice {
 	}
 }
 
+// ending is that of a module's file.
+const ending = ".wasm"
+
 // A Shelf keeps modules.
 type Shelf struct {
 	dir    string
@@ -46,13 +50,17 @@ type Shelf struct {
 // A module is one that executors may ask for.
 type module struct {
 	fetch Fetch
-	bytes []byte // if the disk does not take them
+	bytes []byte    // if the disk does not take them
+	used  time.Time // as its file says
 }
 
 // New makes a shelf in a folder, or in memory if dir is "".
 func New(dir string, n Notice) *Shelf {
 	return &Shelf{dir: dir, notice: n, all: map[sandbox.ID]*module{}}
 }
+
+// touchEach is how often a module in use is marked so on disk.
+const touchEach = time.Hour
 
 // Put makes a module ready for executors. Fetch is called if the module is not
 // on disk, and later whenever what is there turns out to be damaged.
@@ -63,8 +71,15 @@ func (s *Shelf) Put(ctx context.Context, id sandbox.ID, fetch Fetch) (sandbox.Mo
 	}
 	s.all[id].fetch = fetch
 	kept := s.all[id].bytes != nil
+	old := time.Since(s.all[id].used) > touchEach
+	if old {
+		s.all[id].used = time.Now()
+	}
 	s.mu.Unlock()
 	m := s.Module(id)
+	if old && m.Path != "" {
+		_ = os.Chtimes(m.Path, time.Time{}, time.Now()) // what is not used goes first
+	}
 	if info, err := os.Stat(m.Path); kept || err == nil && info.Size() > 0 {
 		return m, nil
 	}
@@ -76,7 +91,7 @@ func (s *Shelf) Put(ctx context.Context, id sandbox.ID, fetch Fetch) (sandbox.Mo
 func (s *Shelf) Module(id sandbox.ID) sandbox.Module {
 	m := sandbox.Module{ID: id, Source: func(ctx context.Context) ([]byte, error) { return s.source(ctx, id) }}
 	if s.dir != "" {
-		m.Path = filepath.Join(s.dir, string(id)+".wasm")
+		m.Path = filepath.Join(s.dir, string(id)+ending)
 	}
 	return m
 }

@@ -137,11 +137,14 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 			return err
 		}
 	}
-	cache := filepath.Join(c.Data, "cache")
+	cache := shelf.Cache{Dir: filepath.Join(c.Data, "cache"), Limit: shelf.DefaultLimit}
+	if err := cache.Trim(); err != nil {
+		a.log.Warn("the cache could not be made smaller", "error", err)
+	}
 	notice := shelf.Notice(func(what, why string) {
 		a.log.Warn("the cache has trouble, and the server goes on", "trouble", what, "reason", why)
 	}).Once()
-	engine := process.Config{Cache: filepath.Join(cache, "code"), Notice: notice}.Spawn
+	engine := process.Config{Cache: cache.CodeDir(), Notice: notice}.Spawn
 	a.pool = sandbox.NewPool(poolSize(c.Executors), engine)
 	builtins, err := catalogue()
 	if err != nil {
@@ -149,7 +152,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	}
 	lib, err := library.New(library.Config{
 		Ledger: a.ledger, Pool: a.pool, Engine: engine, Other: process.Config{Interpreter: true}.Spawn, Memory: c.TaskMemory, Builtins: builtins,
-		Shelf: shelf.New(filepath.Join(cache, "modules"), notice),
+		Shelf: shelf.New(cache.ModulesDir(), notice), Cache: cache,
 	})
 	if err != nil {
 		return err

@@ -6,7 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,4 +180,34 @@ func TestOutputsEndWithTheJob(t *testing.T) {
 	if _, _, got := g.request("GET", "/api/v1/jobs/"+id+"/result", nil); !bytes.Equal(got, want) {
 		t.Errorf("the result has %d bytes", len(got))
 	}
+}
+
+// A module that is refused leaves nothing in the cache, however often it comes.
+func TestRefusedModulesLeaveNothing(t *testing.T) {
+	dir := t.TempDir()
+	g := serve(t, dir, nil)
+	g.publish(wasmtest.Echo())
+	before := files(t, filepath.Join(dir, "cache"))
+	for range 2 {
+		module := wasmtest.Say(`{"contract":1,"name":"a","result":"text/plain","stages":["split"]}`)
+		g.refuses("POST", "/api/v1/modules", module, http.StatusUnprocessableEntity, "no map stage", "Content-Type", "application/wasm")
+	}
+	if after := files(t, filepath.Join(dir, "cache")); !slices.Equal(before, after) {
+		t.Errorf("the cache had %v, and has %v", before, after)
+	}
+}
+
+// files lists all files below a folder.
+func files(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			all = append(all, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

@@ -47,6 +47,7 @@ type Config struct {
 	// Engine and Other are what the determinism gate compares.
 	Engine, Other sandbox.Spawn
 	Shelf         *shelf.Shelf // for modules on disk
+	Cache         shelf.Cache  // where that is, with their machine code
 	Memory        int          // bytes that a program may use
 	Builtins      []Builtin
 }
@@ -220,7 +221,9 @@ func (l *Library) Publish(ctx context.Context, source []byte, by sandbox.Account
 	defer func() {
 		if err != nil {
 			l.config.Shelf.Forget(id)
+			_ = l.config.Cache.Remove(id) // else it goes when there is no room
 		}
+		_ = l.config.Cache.Trim() // what cannot be removed now is tried again with the next one
 	}()
 	manifest, err := program.Describe(ctx, l.config.Pool.For(by), on)
 	if sandbox.IsMachines(err) {
