@@ -187,7 +187,7 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 			return refuse(http.StatusConflict, "a job that is %s cannot be told to %s", j.State, action)
 		}
 		j.Decided = j.Decided || j.Alarm && action == JobActionResume
-		j.State, j.Reason, j.Finished, j.Failures, j.Alarm = step.to, "", time.Time{}, ledger.Blob{}, false
+		j.State, j.Reason, j.Finished, j.Failures, j.Alarm, j.Kept = step.to, "", time.Time{}, ledger.Blob{}, false, 0
 		if step.to == ledger.Cancelled {
 			j.Finished, j.Done = time.Now(), a.hub.latest(id).Done
 		}

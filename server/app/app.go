@@ -176,7 +176,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 	}
 	a.foreman, err = foreman.New(ctx, foreman.Config{
 		Ledger: a.ledger, Library: lib, Pool: a.pool, Scratch: scratch, TaskTime: c.TaskTime, TaskOutput: c.TaskOutput,
-		RefereeShare: c.RefereeShare, MaxJobs: c.MaxJobs, Log: a.log, Metrics: metrics,
+		RefereeShare: c.RefereeShare, MaxJobs: c.MaxJobs, SubmitterBytes: c.SubmitterBytes, Log: a.log, Metrics: metrics,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -36,6 +37,9 @@ type activeJob struct {
 	inputs   *ledger.ChunkReader
 	assembly *assemble.Assembly
 	outputs  outputs
+	owner    string       // of the job: it never changes
+	stored   atomic.Int64 // bytes of results that count to them
+	counted  int64        // likewise, when the quota was looked at last
 	people   roll
 	workers  index
 	kinds    index // of machines
@@ -374,7 +378,7 @@ func (a *activeJob) conduct(e schedule.Effect) {
 func (a *activeJob) fail(ctx context.Context, reason string) {
 	a.log.Warn("a job failed", "reason", reason)
 	a.tell()
-	tries, mean, done := slices.Clone(a.failures), a.job.Mean(), a.assembly.Count()
+	tries, mean, done, kept := slices.Clone(a.failures), a.job.Mean(), a.assembly.Count(), a.stored.Load()
 	a.end(ctx, func() error {
 		failures, err := a.storeFailures(ctx, tries)
 		if err != nil {
@@ -385,7 +389,7 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 				return errOver
 			}
 			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, clock(), done
-			j.Failures, j.Mean = failures, mean
+			j.Failures, j.Mean, j.Kept = failures, mean, kept
 			return nil
 		})
 		if err == nil {

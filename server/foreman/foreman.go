@@ -38,6 +38,8 @@ type Config struct {
 	// RefereeShare is how much of a core the server itself may spend on
 	// computing tasks that volunteers disagree on.
 	RefereeShare float64
+	// SubmitterBytes is what a submitter may store, results included.
+	SubmitterBytes int64
 	// MaxJobs is how many jobs are worked on at a time; the others wait.
 	MaxJobs int
 	Log     *slog.Logger
@@ -153,7 +155,7 @@ func (f *Foreman) adopt(j *ledger.Job) {
 		return
 	}
 	a := &activeJob{
-		foreman: f, own: own, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID),
+		foreman: f, own: own, owner: j.Owner, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID),
 		caught: make(chan struct{}, 1), verdicts: make(chan verdict, judgedAtOnce),
 	}
 	f.mu.Lock()

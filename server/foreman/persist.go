@@ -167,7 +167,14 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 		r.Record.Bytes = len(r.Output)
 	}
 	a.assembly.Remove(task)
-	return a.assembly.Add(r.Record, r.Output)
+	if err := a.assembly.Add(r.Record, r.Output); err != nil {
+		return err
+	}
+	if over := a.count(len(r.Output)); over != nil && !a.ending && !a.job.Over() {
+		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel})) // nothing more is lent
+		a.fail(ctx, over.Error())
+	}
+	return nil
 }
 
 // replay takes a result that was accepted before this foreman owned the job. It
@@ -217,7 +224,7 @@ func (a *activeJob) finish(ctx context.Context) {
 		if err != nil {
 			return a.finishFailed(ctx, err)
 		}
-		records, err := a.storeRecords(ctx)
+		records, kept, err := a.storeRecords(ctx)
 		if err != nil {
 			return err
 		}
@@ -226,7 +233,7 @@ func (a *activeJob) finish(ctx context.Context) {
 				return errOver
 			}
 			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", clock(), j.Tasks
-			j.Result, j.Records, j.Mean = result, records, mean
+			j.Result, j.Records, j.Kept, j.Mean = result, records, kept, mean
 			return nil
 		})
 		if errors.Is(err, errOver) { // perhaps by a try whose answer was lost
@@ -250,6 +257,7 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
 		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()
+		j.Kept = a.stored.Load()
 		return nil
 	})
 	if updated == nil {
@@ -267,6 +275,10 @@ func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
 	if err := a.assembly.Write(ctx, io.MultiWriter(f, h)); err != nil {
 		return ledger.Blob{}, err
 	}
+	if err := a.inQuota(f.Size()); err != nil {
+		return ledger.Blob{}, err
+	}
+	a.stored.Store(max(a.stored.Load(), f.Size())) // for others of theirs who look meanwhile
 	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
 }
 
@@ -293,7 +305,7 @@ func (f *Foreman) believed(r assemble.Record) []assemble.Voter {
 }
 
 // storeRecords stores who computed what.
-func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
+func (a *activeJob) storeRecords(ctx context.Context) (records ledger.Chunks, bytes int64, err error) {
 	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
 	for i := range a.record.Tasks {
 		r, ok, err := a.assembly.RecordOf(i)
@@ -301,7 +313,7 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 			err = fmt.Errorf("the record of task %d is missing", i)
 		}
 		if err != nil {
-			return ledger.Chunks{}, err
+			return records, 0, err
 		}
 		r.Voters = a.foreman.believed(r)
 		data, err := cbor.Marshal(r)
@@ -309,8 +321,10 @@ func (a *activeJob) storeRecords(ctx context.Context) (ledger.Chunks, error) {
 			err = w.Add(data)
 		}
 		if err != nil {
-			return ledger.Chunks{}, err
+			return records, 0, err
 		}
+		bytes += int64(len(data))
 	}
-	return w.Close()
+	records, err = w.Close()
+	return records, bytes, err
 }

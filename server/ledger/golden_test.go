@@ -64,7 +64,7 @@ func older(t *testing.T, bucket jetstream.KeyValue, key string, data []byte) {
 func TestGoldenJob(t *testing.T) {
 	first, full := fullJob(), fullJob()
 	full.Profile, full.Damaged, full.Alarm, full.Decided = 2, true, true, true
-	full.Params.Piece, full.Failures.Piece, full.Result.Piece = 1, 2, 3
+	full.Kept, full.Params.Piece, full.Failures.Piece, full.Result.Piece = 9, 1, 2, 3
 	golden.Full(t, full)
 	for file, want := range map[string]Job{"v1/job.json": first, "v2/job.json": full} {
 		t.Run(file, func(t *testing.T) { goldenJob(t, file, want) })

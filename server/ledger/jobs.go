@@ -74,6 +74,7 @@ type Job struct {
 	Failures Blob      `json:"failures,omitzero"` // the last failed tries, as JSON, if the job failed
 	Result   Blob      `json:"result,omitzero"`   // the artefact
 	Records  Chunks    `json:"records,omitzero"`  // who computed what, once the job is done
+	Kept     int64     `json:"kept,omitempty"`    // bytes of the records, or of the results that a failed job has for a retry
 
 	revision uint64
 }

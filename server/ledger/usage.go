@@ -20,7 +20,7 @@ const listTime = 10 * time.Second
 // A Usage is what somebody has in the grid.
 type Usage struct {
 	Jobs  int   // that have not ended
-	Bytes int64 // of the inputs and parameters of his jobs, his modules and his uploads
+	Bytes int64 // of all that their jobs have, their modules and their uploads
 }
 
 // published is how large the modules are that have an owner, by their id.
@@ -46,24 +46,18 @@ func (l *Ledger) countModule(m *Module) {
 	l.published.all[string(m.ID)] = Module{Owner: m.Owner, Bytes: m.Bytes}
 }
 
+// HasBounds says whether an owner may store so much and no more: admins have no
+// bounds.
+func (l *Ledger) HasBounds(owner string) bool {
+	l.tokens.mu.Lock()
+	defer l.tokens.mu.Unlock()
+	t := l.tokens.all[owner]
+	return owner != "" && (t == nil || t.Role != RoleAdmin)
+}
+
 // Usage sums up what an owner has.
 func (l *Ledger) Usage(ctx context.Context, owner string) (u Usage, err error) {
-	for _, j := range l.Jobs() {
-		if j.Owner != owner {
-			continue
-		}
-		u.Bytes += j.Bytes + j.Params.Size
-		if !j.State.Final() {
-			u.Jobs++
-		}
-	}
-	l.published.mu.Lock()
-	for _, m := range l.published.all {
-		if m.Owner == owner {
-			u.Bytes += int64(m.Bytes)
-		}
-	}
-	l.published.mu.Unlock()
+	u = l.Lasting(owner)
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
 	uploads, err := l.uploads.List(ctx)
@@ -76,4 +70,25 @@ func (l *Ledger) Usage(ctx context.Context, owner string) (u Usage, err error) {
 		}
 	}
 	return u, nil
+}
+
+// Lasting sums up what an owner has but for the uploads, which go by themselves.
+func (l *Ledger) Lasting(owner string) (u Usage) {
+	for _, j := range l.Jobs() {
+		if j.Owner != owner {
+			continue
+		}
+		u.Bytes += j.Bytes + j.Params.Size + j.Result.Size + j.Kept
+		if !j.State.Final() {
+			u.Jobs++
+		}
+	}
+	l.published.mu.Lock()
+	for _, m := range l.published.all {
+		if m.Owner == owner {
+			u.Bytes += int64(m.Bytes)
+		}
+	}
+	l.published.mu.Unlock()
+	return u
 }

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+
+	"potluck/sandbox/wasmtest"
+	"potluck/server/api"
+	"potluck/wire"
+)
+
+// Results count to their submitter: a job whose results would be too many fails
+// and says so, others of theirs have no room either, and when some is made it goes
+// on from where it was. Admins have no such bound.
+func TestResultsCountToTheSubmitter(t *testing.T) {
+	g := servePublic(t, func(c *Config) { c.SubmitterBytes = 3_000_000 })
+	s := g.submitter().Token
+	program := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), with(s, "Content-Type", "application/wasm")...).ID
+	job := func(token string) api.Job {
+		return post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: program, Input: api.Input{Split: "range:1:10"}, Policy: "trusted"}, with(token)...)
+	}
+	ada := g.worker("Ada", 1000)
+	answer := func(id string) api.Job {
+		for {
+			var j api.Job
+			for _, l := range ada.held {
+				if a := ada.result(wire.Result{Lease: l.ID, Output: bytes.Repeat([]byte("result "), 30_000)}); a.Status == wire.Rejected {
+					t.Errorf("%+v", a)
+				}
+			}
+			if j = get[api.Job](g.grid, "/api/v1/jobs/"+id); j.State != api.JobStateRunning {
+				return j
+			}
+			if j.Tasks.Done < j.Tasks.Total && j.Tasks.Lent > 0 {
+				ada.receive()
+			}
+		}
+	}
+	first := answer(job(s).ID)
+	if first.State != api.JobStateDone || first.Bytes != 2_100_000 {
+		t.Fatalf("the first job: %+v", first)
+	}
+	second := answer(job(s).ID)
+	if second.State != api.JobStateFailed || !strings.Contains(second.Reason, "delete jobs that have ended") {
+		t.Fatalf("the second job: %+v", second)
+	}
+	g.refuses("POST", "/api/v1/inputs", make([]byte, 1_500_000), http.StatusRequestEntityTooLarge, "3000000 bytes", with(s)...)
+	if j := answer(job(g.admin).ID); j.State != api.JobStateDone {
+		t.Errorf("an admin's job: %+v", j)
+	}
+	g.request("DELETE", "/api/v1/jobs/"+first.ID, nil, with(s)...)
+	post[api.Job](g.grid, "/api/v1/jobs/"+second.ID+"/retry", nil, with(s)...)
+	if second = answer(second.ID); second.State != api.JobStateDone || second.Bytes != 2_100_000 {
+		t.Errorf("when there is room: %+v", second)
+	}
+}
