@@ -603,7 +603,7 @@ type Standing struct {
 	// PendingTasks Results that were accepted in jobs that still run.
 	PendingTasks int64 `json:"pending_tasks"`
 
-	// Seconds Credit. Each task is worth the median of the times that the right answers of its job took, to everybody who answered it.
+	// Seconds Credit. Each task is worth what it took, to everybody who answered it rightly; the least that one of them says.
 	Seconds float64 `json:"seconds"`
 
 	// Tasks Results that were counted.

@@ -38,7 +38,7 @@ func TestErased(t *testing.T) {
 	j := g.echoes("one\n", "")
 	g.worker("Ada", 1).echo()
 	running := g.echoes("one\ntwo\n", "strict:2")
-	g.worker("Mal", 1).fail("exit status 3")
+	g.worker("Mal", 1).fail()
 	g.ended(j.ID)
 	for _, name := range []string{"Ada", "Mal"} {
 		for range 2 { // the second time there is nothing left to erase
@@ -88,7 +88,7 @@ func TestStrangersLeaveNoNames(t *testing.T) {
 	}
 	j := g.echoes("one\ntwo\n", "strict:2")
 	mal := g.worker("Mal", 2)
-	mal.fail("no")
+	mal.fail()
 	if err := g.ledger.Behaved(t.Context(), mal.id, schedule.Did{Failures: 1, At: time.Now().UnixMicro()}, ""); err != nil {
 		t.Fatal(err)
 	}

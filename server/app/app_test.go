@@ -385,10 +385,11 @@ func (w *worker) echoOf(input string) {
 	}
 }
 
-func (w *worker) fail(message string) {
+// fail fails at the first lease, as a program does.
+func (w *worker) fail() {
 	w.t.Helper()
 	l := w.leases(1)[0]
-	w.result(wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: "exit", Message: message, Stderr: []byte("on stderr")}})
+	w.result(wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: "exit", Message: "exit status 3", Stderr: []byte("on stderr")}})
 }
 
 // cannotLoad fails at the first lease by its machine's fault, which nobody looks into.

@@ -286,7 +286,7 @@ func (p *public) makeFailed(f *folder) {
 			w.echo()
 			w.send(wire.FromWorker{Credit: 2})
 		}
-		w.fail("exit status 3")
+		w.fail()
 		_ = w.conn.CloseNow()
 	}
 	p.ended(f.Failed)

@@ -187,7 +187,7 @@ func TestFailure(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
 	failing := g.publish(wasmtest.Exit(3, "on stderr"))
 	j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: failing, Input: api.Input{Text: "a\nb\n"}})
-	g.worker("one", 1).fail("exit status 3")
+	g.worker("one", 1).fail()
 	j = g.ended(j.ID)
 	if j.State != api.JobStateFailed || !strings.Contains(j.Reason, "task 0 failed with the referee too: the program exited with code 3; it wrote: on stderr; its input: a") {
 		t.Fatalf("%+v", j)

@@ -119,7 +119,7 @@ func TestOneOutputALease(t *testing.T) {
 		}
 	}
 	mal.send(wire.FromWorker{Returns: [][]byte{lease.ID}}) // it lapses: late, but not for ever
-	mal.fail("no")
+	mal.fail()
 	g.stored(j.ID, 0)
 	if _, status, body := g.upload(mal, lease, []byte("again")); status != http.StatusGone || !strings.Contains(string(body), "has ended") {
 		t.Errorf("after the end of the lease: %d, %s", status, body)

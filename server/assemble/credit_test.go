@@ -10,7 +10,8 @@ func computed(task int, voters ...Voter) Record {
 	return Record{Task: task, Voters: voters, Lent: 1, Accepted: 60_001}
 }
 
-// The same task is worth the same to everybody, whatever anybody claims.
+// A task is worth what it took, the same to all who had its answer, and no more
+// than what one of them says.
 func TestCredits(t *testing.T) {
 	for name, test := range map[string]struct {
 		records []Record
@@ -19,11 +20,11 @@ func TestCredits(t *testing.T) {
 		"nobody": {want: []Credit{}},
 		"a fast and a slow machine": {
 			[]Record{computed(0, Voter{"fast", 100}, Voter{"slow", 900}), computed(1, Voter{"fast", 110}, Voter{"slow", 800})},
-			[]Credit{{"fast", 2, 220}, {"slow", 2, 220}},
+			[]Credit{{"fast", 2, 210}, {"slow", 2, 210}},
 		},
-		"a liar among others": {
-			[]Record{computed(0, Voter{"ada", 10}), computed(1, Voter{"bob", 12}), computed(2, Voter{"eve", 60_000})},
-			[]Credit{{"ada", 1, 12}, {"bob", 1, 12}, {"eve", 1, 12}},
+		"tasks that differ": {
+			[]Record{computed(0, Voter{"ada", 26}), computed(1, Voter{"bob", 26}), computed(2, Voter{"eve", 36_000})},
+			[]Credit{{"ada", 1, 26}, {"bob", 1, 26}, {"eve", 1, 36_000}},
 		},
 		"a liar alone":   {[]Record{computed(0, Voter{"eve", 1 << 40})}, []Credit{{"eve", 1, 60_000}}},
 		"less than none": {[]Record{computed(0, Voter{"eve", -5})}, []Credit{{"eve", 1, 1}}},

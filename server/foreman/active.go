@@ -67,6 +67,7 @@ type activeJob struct {
 	believed   int  // what is left of the last offer
 	nextOffer  time.Time
 	told       progressKey
+	toldAt     time.Time
 	stillSince time.Time // nothing is lent since then; see still
 	failures   []dispatch.Failing
 	noted      int    // failures, in all
@@ -150,6 +151,9 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 		return err
 	}
 	if a.params, err = a.foreman.Ledger.ReadBlob(ctx, j.Params); err != nil {
+		return err
+	}
+	if err = a.foreman.Ledger.DropTally(ctx, j.ID); err != nil {
 		return err
 	}
 	a.inputs = a.foreman.Ledger.OpenChunks(j.Inputs)
@@ -310,7 +314,7 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 	case ledger.Cancelled, "":
 		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel}))
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
-		err := a.foreman.Ledger.DeleteResults(ctx, a.record)
+		err := errors.Join(a.reward(ctx), a.foreman.Ledger.DeleteResults(ctx, a.record))
 		return errors.Join(err, a.discardOutputs(ctx), errOver)
 	case ledger.Done, ledger.Failed:
 		if !a.ending { // this is not our own doing
@@ -381,6 +385,9 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 	tries, mean, done, kept := slices.Clone(a.failures), a.job.Mean(), a.assembly.Count(), a.stored.Load()
 	a.end(ctx, func() error {
 		failures, err := a.storeFailures(ctx, tries)
+		if err == nil {
+			err = a.reward(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -421,14 +428,18 @@ func errWait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tell sends the progress out if it has changed.
+// repeatAfter is when progress is told again that has not changed: who heard of it
+// before they heard that the job runs has forgotten it.
+const repeatAfter = 5 * time.Second
+
+// tell sends the progress out if it has changed, or was told long ago.
 func (a *activeJob) tell() {
 	p := a.progress()
 	key := progressKey{p.Done, p.Lent, p.Waiting, p.Voting, a.noted, p.Stuck}
-	if key == a.told {
+	if key == a.told && time.Since(a.toldAt) < repeatAfter {
 		return
 	}
-	a.told = key
+	a.told, a.toldAt = key, time.Now()
 	_ = a.foreman.Ledger.Conn().Publish(dispatch.SubjectProgress, dispatch.Encode(p)) // the next one says it again
 }
 

@@ -26,6 +26,18 @@ func (f *Foreman) clear(ctx context.Context, j *ledger.Job) error {
 	return f.Ledger.DeleteResults(ctx, j)
 }
 
+// reward gives credit for what was accepted in a job that is not done.
+func (a *activeJob) reward(ctx context.Context) error {
+	t := ledger.Tally{Finished: clock()}
+	for _, c := range a.assembly.Credits() {
+		t.Credits = append(t.Credits, ledger.Credit(c))
+	}
+	if len(t.Credits) == 0 {
+		return nil
+	}
+	return a.foreman.Ledger.PutTally(ctx, a.record.ID, t)
+}
+
 // clearOld clears jobs that a server was cut off with.
 func (f *Foreman) clearOld() {
 	ended, err := f.Ledger.Sweep(f.ctx)

@@ -46,6 +46,21 @@ func (l *Ledger) PutTally(ctx context.Context, job string, t Tally) error {
 	return nil
 }
 
+// DropTally takes the credit for a job back that is set running again: it is
+// pending until the job ends.
+func (l *Ledger) DropTally(ctx context.Context, job string) error {
+	l.credits.mu.Lock()
+	_, there := l.credits.tallies[job]
+	l.credits.mu.Unlock()
+	if !there {
+		return nil
+	}
+	if err := l.credit.Delete(ctx, job); err != nil {
+		return fmt.Errorf("take back the credit for job %s: %w", job, err)
+	}
+	return nil
+}
+
 // A Standing is what a volunteer, or a team, has done in all.
 type Standing struct {
 	Credit
@@ -150,11 +165,13 @@ func (c Credit) compare(other Credit) int {
 
 // applyTally takes an entry of the watcher.
 func (l *Ledger) applyTally(e jetstream.KeyValueEntry) {
-	var t Tally
-	if e.Operation() != jetstream.KeyValuePut || json.Unmarshal(e.Value(), &t) != nil {
-		return
-	}
 	l.credits.mu.Lock()
 	defer l.credits.mu.Unlock()
-	l.credits.tallies[e.Key()] = t
+	var t Tally
+	switch {
+	case e.Operation() != jetstream.KeyValuePut:
+		delete(l.credits.tallies, e.Key())
+	case json.Unmarshal(e.Value(), &t) == nil:
+		l.credits.tallies[e.Key()] = t
+	}
 }
