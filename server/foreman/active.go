@@ -498,22 +498,42 @@ func (a *activeJob) still(c schedule.Counts) time.Duration {
 	return time.Since(a.stillSince)
 }
 
-// index numbers names in the order in which they come.
+// index numbers names. Number 0 is nobody's.
 type index struct {
 	numbers map[string]uint32
 	names   []string
+	free    []uint32 // numbers of names that are gone
 }
 
+// of gives the number of a name that is new or known.
 func (x *index) of(name string) uint32 {
 	if n, ok := x.numbers[name]; ok {
 		return n
 	}
 	if x.numbers == nil {
-		x.numbers = map[string]uint32{}
+		x.numbers, x.names = map[string]uint32{}, []string{""}
 	}
 	n := uint32(len(x.names))
-	x.numbers[name], x.names = n, append(x.names, name)
+	if last := len(x.free) - 1; last >= 0 {
+		n, x.free = x.free[last], x.free[:last]
+		x.names[n] = name
+	} else {
+		x.names = append(x.names, name)
+	}
+	x.numbers[name] = n
 	return n
+}
+
+// known gives the number of a name, 0 if it has none: what somebody brings who has
+// gone meanwhile is no reason to remember them.
+func (x *index) known(name string) uint32 { return x.numbers[name] }
+
+// forget lets another name have the number of one that is gone.
+func (x *index) forget(name string) {
+	if n, ok := x.numbers[name]; ok {
+		delete(x.numbers, name)
+		x.names[n], x.free = "", append(x.free, n)
+	}
 }
 
 // offerPause is how long a foreman keeps quiet after an offer.

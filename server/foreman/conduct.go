@@ -144,9 +144,20 @@ func (a *activeJob) know(ctx context.Context, v schedule.Volunteer, r schedule.R
 	}
 	e := schedule.Event{Kind: schedule.Know, Volunteer: v, Reputation: r, Trusted: p.Trusted, Network: p.Network}
 	if p.Kind != "" {
-		e.Machine = a.kinds.of(p.Kind) + 1
+		e.Machine = a.kind(p.Kind) + 1
 	}
 	a.react(ctx, a.step(e))
+}
+
+// maxKinds is how many kinds of machines a job tells apart: workers say what they
+// are, and may make anything up.
+const maxKinds = 64
+
+func (a *activeJob) kind(name string) uint32 {
+	if a.kinds.known(name) == 0 && len(a.kinds.numbers) >= maxKinds {
+		name = "another"
+	}
+	return a.kinds.of(name)
 }
 
 // A roll numbers people in the order in which they come. Several workers of one

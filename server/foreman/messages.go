@@ -136,9 +136,14 @@ func (a *activeJob) takeBack(ctx context.Context, m *nats.Msg) error {
 	if err := dispatch.Decode(m.Data, &r); err != nil {
 		return err
 	}
-	worker := a.workers.of(r.Worker)
+	worker := a.workers.known(r.Worker)
 	if len(r.Tasks) == 0 {
-		a.react(ctx, a.step(schedule.Event{Kind: schedule.Gone, Worker: worker}))
+		if worker != 0 {
+			a.react(ctx, a.step(schedule.Event{Kind: schedule.Gone, Worker: worker}))
+			a.workers.forget(r.Worker)
+		}
+		a.hungry = true
+		return nil
 	}
 	volunteer := a.volunteer(ctx, r.Person)
 	for _, task := range r.Tasks {
@@ -175,7 +180,7 @@ var verdictNames = map[wire.Status]string{
 // answer gives one answer to the scheduler.
 func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispatch.Answer) (v dispatch.Verdict, err error) {
 	e := schedule.Event{
-		Kind: schedule.Result, Volunteer: a.volunteer(ctx, r.Person), Worker: a.workers.of(r.Worker),
+		Kind: schedule.Result, Volunteer: a.volunteer(ctx, r.Person), Worker: a.workers.known(r.Worker),
 		Task: answer.Task, Took: answer.Micros,
 	}
 	var hash []byte

@@ -94,12 +94,33 @@ func (s *session) lendAll(ctx context.Context) error {
 func (s *session) askAnew(asked map[string]asking) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(asked) >= maxSessionJobs {
+		clear(asked) // most are over, and the others are asked once more
+	}
 	for job := range s.answered {
 		if asked[job].full {
 			delete(asked, job)
 		}
 		delete(s.answered, job)
 	}
+}
+
+// maxSessionJobs is how many jobs a session remembers before it forgets those that
+// are over: a worker may stay for months.
+const maxSessionJobs = 256
+
+// begins notes that the worker may have leases of a job.
+func (s *session) begins(job string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.jobs) >= maxSessionJobs {
+		for other := range s.jobs {
+			if _, offered, _ := s.gateway.offer(other); !offered {
+				delete(s.jobs, other)
+			}
+		}
+	}
+	s.jobs[job] = true
 }
 
 // hasRoom says that the worker holds fewer leases of a job than before.
@@ -145,9 +166,7 @@ func (s *session) take(ctx context.Context, o dispatch.Offer, n int) (got int, f
 	if err != nil {
 		return 0, false, err
 	}
-	s.mu.Lock()
-	s.jobs[o.Job] = true
-	s.mu.Unlock()
+	s.begins(o.Job)
 	taken, err := s.gateway.foremen.Take(ctx, o, dispatch.Take{Person: s.person, Worker: s.id, N: n, Slots: int(s.slots.Load())})
 	if err != nil || len(taken.Tasks) == 0 {
 		return 0, taken.Full, err

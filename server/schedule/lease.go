@@ -51,10 +51,13 @@ type connection struct {
 	cursor      cursor // in the queue
 }
 
+// unknown is a connection of which nothing is known.
+var unknown = connection{first: none, last: none, next: none, slots: 1, most: 1, place: -1}
+
 // connection gives what is known of a worker.
 func (j *Job) connection(w Worker) *connection {
 	for int(w) >= len(j.workers) {
-		j.workers = append(j.workers, connection{first: none, last: none, next: none, slots: 1, most: 1, place: -1})
+		j.workers = append(j.workers, unknown)
 	}
 	return &j.workers[w]
 }
@@ -304,12 +307,11 @@ func (j *Job) arrive(c *connection, v Volunteer) {
 func (j *Job) gone(w Worker) {
 	j.takeAll(w, func(*share) {})
 	c := j.connection(w)
-	c.most, c.answers, c.spent = c.slots, 0, 0
-	if !c.here {
+	here, v := c.here, c.volunteer
+	if *c = unknown; !here {
 		return
 	}
-	c.here = false
-	p := j.person(c.volunteer)
+	p := j.person(v)
 	if p.here--; p.here == 0 {
 		j.present--
 		j.lookAgain()
