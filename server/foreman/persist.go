@@ -170,7 +170,11 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 	if err := a.assembly.Add(r.Record, r.Output); err != nil {
 		return err
 	}
-	if over := a.count(len(r.Output)); over != nil && !a.ending && !a.job.Over() {
+	over := a.count(len(r.Output))
+	if r.Object {
+		r.Output = nil // others of the batch may be as large
+	}
+	if over != nil && !a.ending && !a.job.Over() {
 		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel})) // nothing more is lent
 		a.fail(ctx, over.Error())
 	}

@@ -82,14 +82,20 @@ type ChunkReader struct {
 	chunks Chunks
 	mu     sync.Mutex
 	kept   []keptChunk // most recent last
+	size   int         // of all that is kept
 }
 
 type keptChunk struct {
-	number int
-	items  [][]byte
+	number, size int
+	items        [][]byte
 }
 
-const maxKept = 8
+// How many objects a reader keeps, and how many bytes: inputs may be large, and
+// many jobs have a reader. The one that was read last is kept anyway.
+const (
+	maxKept      = 8
+	maxKeptBytes = 8 << 20
+)
 
 // OpenChunks reads a series.
 func (l *Ledger) OpenChunks(c Chunks) *ChunkReader { return &ChunkReader{ledger: l, chunks: c} }
@@ -134,16 +140,17 @@ func (r *ChunkReader) chunk(ctx context.Context, number int) ([][]byte, error) {
 			return nil, err
 		}
 	}
-	k := keptChunk{number: number}
+	k := keptChunk{number: number, size: len(data)}
 	for item, err := range contract.Records(data) {
 		if err != nil {
 			return nil, fmt.Errorf("%s is damaged: %w", r.chunks.Name, err)
 		}
 		k.items = append(k.items, item)
 	}
-	if len(r.kept) == maxKept {
+	r.kept, r.size = append(r.kept, k), r.size+k.size
+	for len(r.kept) > maxKept || r.size > maxKeptBytes && len(r.kept) > 1 {
+		r.size -= r.kept[0].size
 		r.kept = slices.Delete(r.kept, 0, 1)
 	}
-	r.kept = append(r.kept, k)
 	return k.items, nil
 }
