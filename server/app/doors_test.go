@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,11 +22,13 @@ func TestTokensWaitForNoStranger(t *testing.T) {
 	t.Parallel()
 	g := servePublic(t, nil)
 	submitter := g.submitter().Token
+	var slow []net.Conn
 	for i := range expensiveAll {
 		from := fmt.Sprintf("X-Forwarded-For: 203.0.113.%d\r\n", i/expensiveEach)
-		g.raw("POST /api/v1/modules HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/wasm\r\n" + from + "Content-Length: 33554432\r\n\r\nslow")
+		slow = append(slow, g.raw("POST /api/v1/modules HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/wasm\r\n"+from+"Content-Length: 33554432\r\n\r\nslow"))
 		g.raw("POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n" + from + "Content-Length: 60000\r\n\r\nslow")
 	}
+	go trickle(t.Context(), slow)
 	wasm := []string{"Content-Type", "application/wasm"}
 	stranger := []string{"X-Forwarded-For", "198.51.100.1"}
 	g.until("all places of strangers to be taken", func() bool {
@@ -39,6 +42,22 @@ func TestTokensWaitForNoStranger(t *testing.T) {
 	}
 	if j := post[api.Job](g.grid, "/api/v1/jobs", square, stranger...); j.Owner != "anonymous" {
 		t.Errorf("a stranger's job: %+v", j)
+	}
+}
+
+// trickle sends bodies just fast enough not to be cut off.
+func trickle(ctx context.Context, all []net.Conn) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, conn := range all {
+			_, _ = conn.Write(make([]byte, 16<<10)) // the test says what becomes of it
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -57,11 +76,10 @@ func TestTokensWaitForNoSlowReader(t *testing.T) {
 		conn := g.raw("")
 		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 		_, _ = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.%d\r\n\r\n", path, i/expensiveEach)
+		if _, err := conn.Read(make([]byte, 1)); err != nil { // it has a place now
+			t.Fatal(err)
+		}
 	}
-	g.until("all places of strangers to be taken", func() bool {
-		status, _, _ := g.request("GET", path, nil, "X-Forwarded-For", "198.51.100.1")
-		return status == http.StatusServiceUnavailable
-	})
 	runner := g.token(api.NewToken{Role: api.RoleRunner}).Token
 	if status, _, body := g.request("GET", path, nil, with(runner)...); status != http.StatusOK || len(body) != size {
 		t.Errorf("with a runner's token: %d, %d bytes", status, len(body))
