@@ -77,9 +77,6 @@ func TestModels(t *testing.T) {
 func TestAccidents(t *testing.T) {
 	for f := hoarding; f <= erring; f++ {
 		for name, p := range map[string]schedule.Policy{"trusted": {}, "adaptive": {Trust: schedule.Adaptive}, "strict:2": {Trust: schedule.Strict, Quorum: 2}} {
-			if f == erring && name == "adaptive" {
-				continue // so few are compared that it takes a larger job
-			}
 			a := accident{fault: f, policy: p, volunteers: 40, tasks: 800, share: 0.1}
 			if f == erring {
 				a.share = 0.3
@@ -88,12 +85,16 @@ func TestAccidents(t *testing.T) {
 				const seeds = 3
 				got := suffer(a, seeds)
 				t.Logf("%d jobs failed, %d alarms, %d expelled, %v later", got.failed, got.alarms, got.expelled, got.delay)
-				alarms := 0
-				if f == erring && name == "strict:2" {
-					alarms = seeds
+				least, most := 0, 0
+				switch {
+				case f != erring || name == "trusted":
+				case name == "strict:2":
+					least, most = seeds, seeds
+				default: // of few answers that are compared none may be wrong
+					most = seeds
 				}
-				if got.failed > 0 || got.expelled > 0 || got.alarms != alarms || got.delay > 10*time.Second {
-					t.Errorf("want no failed job, %d alarms, nobody expelled, and at most 10s later", alarms)
+				if got.failed > 0 || got.expelled > 0 || got.alarms < least || got.alarms > most || got.delay > 10*time.Second {
+					t.Errorf("want no failed job, %d to %d alarms, nobody expelled, and at most 10s later", least, most)
 				}
 			})
 		}

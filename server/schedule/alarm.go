@@ -11,7 +11,18 @@ const (
 	alarmChecked = 10
 	// and at most one in so many answers of that kind to the same tasks is right.
 	alarmAgree = 4
+	// maxWitnesses is how many are asked at the most whether they differ too.
+	maxWitnesses = 8
 )
+
+// A question is put to others with the kind of machine of one who differed from the
+// referee: whether they differ at that task too. So few answers are compared under
+// Adaptive that a kind that errs would else look like one or two liars.
+type question struct {
+	task, kind uint32
+	asked      int
+	until      Time // the job does not end before
+}
 
 // A kindTally is what the job saw of volunteers with one kind of machine.
 type kindTally struct {
@@ -80,6 +91,67 @@ func (j *Job) differenceOf(kind uint32) bool {
 	return others == 0 || len(t.differ) > t.steady
 }
 
+// inquire asks others of a kind whether they differ too, where some do and it is
+// not known yet whether that is the kind's fault.
+func (j *Job) inquire(task uint32, liars []Volunteer) {
+	for _, v := range liars {
+		kind := j.person(v).kind
+		if j.decided || kind == 0 || len(j.tallyOf(kind).differ) == 0 || j.tallyOf(kind).agree > 0 {
+			continue
+		}
+		q := question{task: task, kind: kind, until: j.now + j.hearing()}
+		if i := slices.IndexFunc(j.questions, func(q question) bool { return q.kind == kind }); i >= 0 {
+			q.asked = j.questions[i].asked
+			j.questions[i] = q
+		} else {
+			j.questions = append(j.questions, q)
+		}
+	}
+}
+
+// hearing is how long an answer to a question is waited for.
+func (j *Job) hearing() Time { return patience + 2*j.mean }
+
+// lendWitness lends a volunteer with a good name the task of a question to their
+// kind. That looks like any other work.
+func (j *Job) lendWitness(e *Event) (left int) {
+	p := j.person(e.Volunteer)
+	i := slices.IndexFunc(j.questions, func(q question) bool { return q.kind == p.kind && q.asked < maxWitnesses })
+	if i < 0 || p.differed || p.Checked < alarmChecked || !j.independent(e.Volunteer, j.tallyOf(p.kind).differ) {
+		return e.N
+	}
+	q := &j.questions[i]
+	if k := j.kept(q.task); k == none || !j.kepts.at(k).sure || j.stoodBy(k, e.Volunteer) {
+		return e.N
+	}
+	o := j.touch(q.task)
+	if o.referee != unasked || !j.may(o, e) {
+		j.rest(o)
+		return e.N
+	}
+	j.lend(o, e)
+	q.asked++
+	q.until = j.now + j.hearing()
+	return e.N - 1
+}
+
+// testified closes the question to a kind of which somebody has the right answer.
+func (j *Job) testified(task uint32, v Volunteer) {
+	kind := j.person(v).kind
+	j.questions = slices.DeleteFunc(j.questions, func(q question) bool {
+		if q.task != task || q.kind != kind {
+			return false
+		}
+		j.tallyOf(kind).agree++
+		return true
+	})
+}
+
+// questioned says whether an answer to a question may still come.
+func (j *Job) questioned() bool {
+	return slices.ContainsFunc(j.questions, func(q question) bool { return j.now < q.until })
+}
+
 // independent says whether a volunteer is of another network than all of some.
 func (j *Job) independent(v Volunteer, some []Volunteer) bool {
 	network := j.person(v).network
@@ -110,6 +182,7 @@ func (j *Job) alarm(kind uint32) {
 			j.did(Volunteer(v), Did{Reinstated: true})
 		}
 	}
+	j.questions = nil
 	j.emit(Effect{Kind: Alarm, Machine: kind})
 }
 

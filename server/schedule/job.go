@@ -72,6 +72,7 @@ type Job struct {
 	held         bool // by an alarm: nothing is accepted either
 	decided      bool // there is none any more
 	kinds        []kindTally
+	questions    []question // to others of a kind, one for each
 }
 
 // A person is a volunteer as the job knows him.
@@ -365,7 +366,7 @@ func (j *Job) settle(o *openTask) {
 // conclude ends the job when all its tasks are accepted and nothing speaks
 // against any of them.
 func (j *Job) conclude() {
-	if j.over || j.held || j.accepted < j.config.Tasks || j.audits > 0 || j.weighs() && j.audit() {
+	if j.over || j.held || j.accepted < j.config.Tasks || j.audits > 0 || j.questioned() || j.weighs() && j.audit() {
 		return
 	}
 	j.end()

@@ -162,6 +162,7 @@ func (j *Job) opinion(o *openTask, e *Event) {
 			j.did(e.Volunteer, Did{Right: 1})
 		}
 		j.vouchFor(o.accepted, o.task, e.Volunteer)
+		j.testified(o.task, e.Volunteer)
 		j.dropShare(o, i)
 	}
 	j.emit(confirm)

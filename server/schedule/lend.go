@@ -51,6 +51,9 @@ func (j *Job) want(e *Event) {
 		if p.Standing == Established {
 			j.met = j.now
 		}
+		if len(j.questions) > 0 {
+			e.N = j.lendWitness(e)
+		}
 		e.N = j.lendQuizzes(e)
 		j.lendAny(e)
 	default:

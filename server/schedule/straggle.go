@@ -166,5 +166,8 @@ func (j *Job) Next() (at Time, ok bool) {
 		soonest(j.served + j.straggling(0)) // for those that have not answered, see Room
 		soonest(j.served + j.lonely())      // for the referee
 	}
+	for _, q := range j.questions {
+		soonest(q.until)
+	}
 	return at, at < 1<<63-1
 }

@@ -312,6 +312,7 @@ func (j *Job) judge(o *openTask, e *Event) {
 		return
 	}
 	j.caught(liars)
+	j.inquire(o.task, liars)
 	o.referee = unasked
 	if o.accepted == none {
 		j.accept(o, e)
