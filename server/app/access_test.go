@@ -235,7 +235,7 @@ func TestFirstAdmin(t *testing.T) {
 		t.Helper()
 		c := Config{
 			Addr: "0.0.0.0:0", Data: dir, TaskTime: time.Minute, TaskOutput: 1 << 20, TaskMemory: 64 << 20, NATSReplicas: 1,
-			MaxJobs: 1, MaxPerAddress: 1, Anonymous: true, SubmitterJobs: 1, SubmitterBytes: 1, RefereeShare: 1,
+			NetworkV4: 24, NetworkV6: 48, MaxJobs: 1, MaxPerAddress: 1, Anonymous: true, SubmitterJobs: 1, SubmitterBytes: 1, RefereeShare: 1,
 		}
 		a, err := Start(t.Context(), c, slog.New(slog.NewTextHandler(&log, nil)))
 		if err != nil {

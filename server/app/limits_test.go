@@ -166,7 +166,7 @@ func TestLogHasNoAddress(t *testing.T) {
 	var out safeBuffer
 	c := Config{
 		Addr: "127.0.0.1:0", Data: t.TempDir(), TaskTime: patience, TaskOutput: 16 << 20, TaskMemory: 64 << 20,
-		NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8, RefereeShare: 1, Anonymous: true, SubmitterJobs: 20, SubmitterBytes: 4 << 30,
+		NetworkV4: 24, NetworkV6: 48, NATSReplicas: 1, MaxJobs: 100, MaxPerAddress: 8, RefereeShare: 1, Anonymous: true, SubmitterJobs: 20, SubmitterBytes: 4 << 30,
 	}
 	a, err := Start(t.Context(), c, slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
