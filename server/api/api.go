@@ -43,7 +43,7 @@ type Config struct {
 	// Anonymous lets everybody submit, within narrow bounds.
 	Anonymous bool
 	// SubmitterJobs and SubmitterBytes are how many jobs a submitter may have
-	// that have not ended, and how many bytes he may store.
+	// that have not ended, and how many bytes they may store.
 	SubmitterJobs  int
 	SubmitterBytes int64
 	Log            *slog.Logger
@@ -60,6 +60,8 @@ type API struct {
 	wait    sync.WaitGroup
 
 	partials cache[partial]
+	making   chan struct{} // full while as many partials are made as may be
+	sending  sending
 	tiles    cache[dispatch.Tiles]
 	credits  cache[[]assemble.Credit]
 	quota    quota
@@ -68,7 +70,7 @@ type API struct {
 
 // New starts the API.
 func New(c Config) (*API, error) {
-	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, quota: newQuota(), trial: make(chan struct{}, 1)}
+	a := &API{Config: c, foremen: dispatch.Client{Conn: c.Ledger.Conn()}, quota: newQuota(), trial: make(chan struct{}, 1), making: make(chan struct{}, makingAtOnce)}
 	a.hub = newHub(a.called)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	c.Ledger.Watch(a.hub.record)

@@ -58,7 +58,7 @@ func (a *API) tooMuch(p caller) error {
 	if p.role == RoleAnonymous {
 		return refuse(http.StatusRequestEntityTooLarge, "all jobs without a token together may store %d bytes here, and this would be more: %s", a.SubmitterBytes, howToGetIn)
 	}
-	return refuse(http.StatusRequestEntityTooLarge, "a submitter may store %d bytes of inputs and modules here, and this would be more: delete jobs that have ended. Uploads go by themselves after a day", a.SubmitterBytes)
+	return refuse(http.StatusRequestEntityTooLarge, "a submitter may store %d bytes of inputs, modules and results here, and this would be more: delete jobs that have ended. Uploads go by themselves after a day", a.SubmitterBytes)
 }
 
 func (q *quota) add(key string, more ledger.Usage, sign int) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -54,6 +55,12 @@ func (a *API) result(c echo.Context, j *ledger.Job, params GetResultParams) erro
 		h.Del(echo.HeaderContentType)
 		return c.NoContent(http.StatusNoContent)
 	}
+	key := id + p.etag
+	if !a.sending.begin(key, len(p.data)) {
+		h.Set(echo.HeaderRetryAfter, "5")
+		return refuse(http.StatusServiceUnavailable, "many read what there is so far of large jobs: try again in a few seconds")
+	}
+	defer a.sending.end(key, len(p.data))
 	h.Set("ETag", p.etag)
 	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(p.data))
 	return nil
@@ -65,6 +72,47 @@ type partial struct {
 	etag string
 	done int // tasks that are in it, at least; 0: there is nothing yet
 }
+
+// maxSending is how many bytes of partials are in memory for those who read them,
+// each once however many do. Who reads slowly keeps an old one.
+const maxSending = 256 << 20
+
+// A sending counts the readers of partials.
+type sending struct {
+	mu      sync.Mutex
+	readers map[string]int
+	bytes   int
+}
+
+// begin notes a reader of n bytes, unless that is too much. There is always room
+// for the first.
+func (s *sending) begin(key string, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readers[key] == 0 {
+		if s.bytes > 0 && s.bytes+n > maxSending {
+			return false
+		}
+		s.bytes += n
+	}
+	if s.readers == nil {
+		s.readers = map[string]int{}
+	}
+	s.readers[key]++
+	return true
+}
+
+func (s *sending) end(key string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readers[key]--; s.readers[key] == 0 {
+		delete(s.readers, key)
+		s.bytes -= n
+	}
+}
+
+// makingAtOnce is how many partials are made at a time.
+const makingAtOnce = 2
 
 // makePartial makes what there is so far, unless that is what there was
 // before. It is for all who ask, so it does not end with the one who asked
@@ -80,6 +128,12 @@ func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
 		return made[partial]{cheap: true}
 	case p.Done == before.value.done:
 		return before
+	}
+	select {
+	case a.making <- struct{}{}:
+		defer func() { <-a.making }()
+	case <-ctx.Done():
+		return made[partial]{err: ctx.Err(), cheap: true}
 	}
 	data, err := a.foremen.Query(ctx, id, dispatch.Query{Want: dispatch.WantPartial})
 	if err != nil {

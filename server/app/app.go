@@ -46,11 +46,11 @@ type Config struct {
 	Closed         bool          `help:"Let only workers with a runner's token compute; without it everybody may lend a hand." env:"POTLUCK_CLOSED"`
 	Anonymous      bool          `help:"Let everybody submit a job of a built-in or approved program; --anonymous=false lets only those with a token." default:"true" env:"POTLUCK_ANONYMOUS"`
 	SubmitterJobs  int           `help:"Jobs that a submitter may have that have not ended." default:"20" env:"POTLUCK_SUBMITTER_JOBS"`
-	SubmitterBytes int64         `help:"Bytes of inputs and modules that a submitter may store, and all without a token together." default:"4294967296" env:"POTLUCK_SUBMITTER_BYTES"`
+	SubmitterBytes int64         `help:"Bytes of inputs, modules and results that a submitter may store, and all without a token together." default:"4294967296" env:"POTLUCK_SUBMITTER_BYTES"`
 	TaskTime       time.Duration `help:"How long one task may compute." default:"60s" env:"POTLUCK_TASK_TIME"`
 	TaskOutput     int           `help:"Bytes that one task may write." default:"16777216" env:"POTLUCK_TASK_OUTPUT"`
 	TaskMemory     int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
-	Executors      int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores." default:"0" env:"POTLUCK_EXECUTORS"`
+	Executors      int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores. One more runs what takes no more than 10 s." default:"0" env:"POTLUCK_EXECUTORS"`
 	RefereeShare   float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
 	NetworkV4      int           `help:"How many bits of an IPv4 address are its network, from 8 to 32: volunteers of one have one vote on a task." name:"network-v4" default:"24" env:"POTLUCK_NETWORK_V4"`
 	NetworkV6      int           `help:"The same for IPv6, from 16 to 128." name:"network-v6" default:"48" env:"POTLUCK_NETWORK_V6"`

@@ -122,12 +122,15 @@ func (l *Ledger) ForgetAliases(ctx context.Context, now time.Time) error {
 	if len(old) == 0 {
 		return nil
 	}
-	s, err := l.js.Stream(ctx, "KV_aliases")
-	if err != nil {
-		return err
-	}
 	for volunteer, k := range old {
-		if err := s.Purge(ctx, jetstream.WithPurgeSubject("$KV.aliases."+volunteer), jetstream.WithPurgeSequence(k.revision+1)); err != nil {
+		err := l.erase(ctx, func(ctx context.Context) error {
+			s, err := l.js.Stream(ctx, "KV_aliases")
+			if err == nil {
+				err = s.Purge(ctx, jetstream.WithPurgeSubject("$KV.aliases."+volunteer), jetstream.WithPurgeSequence(k.revision+1))
+			}
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("forget the name of volunteer %s: %w", volunteer, err)
 		}
 		l.aliases.mu.Lock()
