@@ -142,7 +142,7 @@ func (s Share) compiled(ctx context.Context, m Module) *Failure {
 			p.known = slices.Delete(p.known, 0, 1)
 		}
 		p.ready[m.ID], p.known = c, append(p.known, m.ID)
-		go s.compile(m, c)
+		go s.compile(m, c) //nolint:gosec // it goes on for others when who asked first has gone
 	}
 	p.mu.Unlock()
 	select {

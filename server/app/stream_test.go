@@ -87,7 +87,7 @@ func TestLargeResultsAreStreamed(t *testing.T) { // alone: others would count
 	if status, _, body := g.request("GET", "/readyz", nil); status != http.StatusOK {
 		t.Errorf("the store: %d, %s", status, body)
 	}
-	resp, err := http.Get(g.URL + path) //nolint:noctx // it is closed
+	resp, err := http.Get(g.URL + path)
 	if err != nil {
 		t.Fatal(err)
 	}
