@@ -94,7 +94,7 @@ func copies() []byte {
 
 // Say writes the text to stdout, whatever it is asked.
 func Say(text string) []byte {
-	return Module(1, put(buffer, text), vec(len(text)), write())
+	return Module(1, put(text), vec(len(text)), write())
 }
 
 // SayToFew writes the text to stdout, but loops for ever if its input has more
@@ -102,12 +102,12 @@ func Say(text string) []byte {
 func SayToFew(text string, n int) []byte {
 	more := []byte{0x4b} // i32.gt_u
 	return Module(1, read(), opBlock, empty, c(moved), load(), c(n), more, opEqz, opBrIf, 0, opLoop, empty, opBr, 0, opEnd, opEnd,
-		put(buffer, text), vec(len(text)), write())
+		put(text), vec(len(text)), write())
 }
 
 // Exit writes the text to stderr and exits with a code.
 func Exit(code int, text string) []byte {
-	return Module(1, put(buffer, text), vec(len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,
+	return Module(1, put(text), vec(len(text)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop,
 		c(code), opCall, procExit)
 }
 
@@ -144,7 +144,7 @@ func Staged(manifest string, endless ...string) []byte {
 	is := func(name string, code ...any) []byte {   // by the third letter: no two stages share it
 		return cat(opBlock, empty, c(stage+2), 0x2d, 0, 0, c(int(name[2])), 0x47, opBrIf, 0, cat(code...), opReturn, opEnd) // i32.load8_u, i32.ne
 	}
-	code := cat(call(argsGet, c(512), c(buffer)), opDrop, is("describe", put(buffer, manifest), vec(len(manifest)), write()))
+	code := cat(call(argsGet, c(512), c(buffer)), opDrop, is("describe", put(manifest), vec(len(manifest)), write()))
 	for _, name := range endless {
 		code = cat(code, is(name, spins()))
 	}
@@ -308,10 +308,11 @@ func vecTo(at, n int) []byte {
 	return cat(c(vecAt), c(at), opStore, 2, 0, c(vecLen), c(n), opStore, 2, 0)
 }
 
-func put(at int, s string) []byte {
+// put writes a text to the start of the buffer.
+func put(s string) []byte {
 	var out []byte
 	for i := range len(s) {
-		out = cat(out, c(at+i), c(int(s[i])), 0x3a, 0, 0) // i32.store8
+		out = cat(out, c(buffer+i), c(int(s[i])), 0x3a, 0, 0) // i32.store8
 	}
 	return out
 }
