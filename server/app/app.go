@@ -6,14 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -224,7 +222,7 @@ func (a *App) serve(c Config, metrics *prometheus.Registry) {
 	a.routes(e, c, metrics)
 	a.server = &http.Server{
 		Handler: e, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: log.New(&connLog{log: a.log}, "", 0),
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	if c.BehindProxy && c.URL == "" && len(c.Hosts) == 0 {
 		a.log.Warn("behind a proxy the server needs to know its name, and answers to addresses only: start it with --url https://grid.example")
@@ -255,26 +253,6 @@ func (a *App) connections(c Config, files int) net.Listener {
 	return &guard.Listener{
 		Listener: a.listener, All: files / 2, Each: connectionsEach(files, c.MaxPerAddress), Shared: c.BehindProxy, Log: a.log,
 	}
-}
-
-// connLog takes what the HTTP server has to say. Connections that end badly are
-// others' doing; that none can be taken any more is ours, and is said once a minute.
-type connLog struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	said time.Time
-}
-
-func (l *connLog) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if strings.Contains(string(line), "Accept error") && time.Since(l.said) > time.Minute {
-		l.said = time.Now()
-		l.log.Error("no connection can be taken at the moment; trying again", "reason", strings.TrimSpace(string(line)))
-	} else {
-		l.log.Debug("a connection", "message", strings.TrimSpace(string(line)))
-	}
-	return len(line), nil
 }
 
 // noted notes the requests that are under way.

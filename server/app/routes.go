@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"potluck/server/api"
 	"potluck/server/guard"
+	"potluck/server/ledger"
 	"potluck/web"
 	"potluck/wire"
 )
@@ -27,7 +29,7 @@ func (a *App) routes(e *echo.Echo, c Config, metrics *prometheus.Registry) {
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", func(c echo.Context) error {
 		if err := a.ledger.Healthy(c.Request().Context()); err != nil {
-			return echo.NewHTTPError(http.StatusServiceUnavailable, err.Error())
+			return echo.NewHTTPError(http.StatusServiceUnavailable, cmp.Or(ledger.Trouble(err), err.Error()))
 		}
 		return c.String(http.StatusOK, "ready\n")
 	})
