@@ -97,7 +97,8 @@ func (p caller) account() sandbox.Account {
 }
 
 // Queue says by which role a request stands in line, and as whose it counts
-// there. Whose token is not good stands with the strangers.
+// there: people at the machine of an open grid as nobody's. Whose token is not good
+// stands with the strangers.
 func (a *API) Queue(c echo.Context) (role, caller string) {
 	if a.Open && direct(c.Request()) {
 		return string(RoleAdmin), ""

@@ -16,7 +16,7 @@ type Doors struct {
 	All, Each int
 	Wait      time.Duration
 	// Of says in which of a few queues a request stands, and as whose it counts
-	// there.
+	// there; as nobody's if that is empty.
 	Of func(echo.Context) (queue, caller string)
 
 	mu    sync.Mutex
@@ -75,7 +75,7 @@ func (d *door) enter(caller string) (leaves <-chan struct{}, refused error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.of[caller] >= d.each:
+	case caller != "" && d.of[caller] >= d.each:
 		return d.leaves, errEach
 	case d.in >= d.all:
 		return d.leaves, errAll
