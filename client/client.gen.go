@@ -809,7 +809,8 @@ type CreateJobParams struct {
 
 // GetResultParams defines parameters for GetResult.
 type GetResultParams struct {
-	// Partial Take what there is so far.
+	// Partial Take what can be made of the tasks that are done, also if the job failed or was cancelled.
+	// 409 if its own `reduce` or `render` fails; each task's output can be had all the same.
 	Partial bool `form:"partial,omitempty" json:"partial,omitempty,omitzero"`
 }
 
@@ -1048,8 +1049,7 @@ type ClientInterface interface {
 
 	// GetResult The artefact of a job.
 	//
-	// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
-	// failed or was cancelled there is neither.
+	// With ETag and ranges. 409 unless the job is done or partial is asked for.
 	//
 	// Corresponds with GET /jobs/{id}/result (the `GetResult` operationId).
 	GetResult(ctx context.Context, id JobID, params *GetResultParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1067,6 +1067,13 @@ type ClientInterface interface {
 	// Corresponds with GET /jobs/{id}/tasks/{task}/input (the `GetTaskInput` operationId).
 	GetTaskInput(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetTaskOutput The accepted output of a task, of a job that runs, failed or was cancelled. Its ETag is its SHA-256.
+	//
+	// 409 if the task is not done. When the job is done, outputs are in its result and not kept apart.
+	//
+	// Corresponds with GET /jobs/{id}/tasks/{task}/output (the `GetTaskOutput` operationId).
+	GetTaskOutput(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetReceipt What it takes to compute a task again and to compare.
 	//
 	// 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
@@ -1079,7 +1086,6 @@ type ClientInterface interface {
 	//
 	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
 	// a few more if the job has more than 65,536. Made at most once a second for however many ask.
-	// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 	//
 	// Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
 	GetTiles(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1466,8 +1472,7 @@ func (c *Client) WatchJob(ctx context.Context, id JobID, reqEditors ...RequestEd
 
 // GetResult The artefact of a job.
 //
-// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
-// failed or was cancelled there is neither.
+// With ETag and ranges. 409 unless the job is done or partial is asked for.
 //
 // Corresponds with GET /jobs/{id}/result (the `GetResult` operationId).
 func (c *Client) GetResult(ctx context.Context, id JobID, params *GetResultParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1515,6 +1520,23 @@ func (c *Client) GetTaskInput(ctx context.Context, id JobID, task TaskNumber, re
 	return c.Client.Do(req)
 }
 
+// GetTaskOutput The accepted output of a task, of a job that runs, failed or was cancelled. Its ETag is its SHA-256.
+//
+// 409 if the task is not done. When the job is done, outputs are in its result and not kept apart.
+//
+// Corresponds with GET /jobs/{id}/tasks/{task}/output (the `GetTaskOutput` operationId).
+func (c *Client) GetTaskOutput(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTaskOutputRequest(c.Server, id, task)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetReceipt What it takes to compute a task again and to compare.
 //
 // 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
@@ -1537,7 +1559,6 @@ func (c *Client) GetReceipt(ctx context.Context, id JobID, task TaskNumber, reqE
 //
 // Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
 // a few more if the job has more than 65,536. Made at most once a second for however many ask.
-// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 //
 // Corresponds with GET /jobs/{id}/tiles (the `GetTiles` operationId).
 func (c *Client) GetTiles(ctx context.Context, id JobID, params *GetTilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2551,6 +2572,47 @@ func NewGetTaskInputRequest(server string, id JobID, task TaskNumber) (*http.Req
 	return req, nil
 }
 
+// NewGetTaskOutputRequest constructs an http.Request for the GetTaskOutput method
+func NewGetTaskOutputRequest(server string, id JobID, task TaskNumber) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "task", task, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/jobs/%s/tasks/%s/output", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetReceiptRequest constructs an http.Request for the GetReceipt method
 func NewGetReceiptRequest(server string, id JobID, task TaskNumber) (*http.Request, error) {
 	var err error
@@ -3393,8 +3455,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetResultWithResponse The artefact of a job.
 	//
-	// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
-	// failed or was cancelled there is neither.
+	// With ETag and ranges. 409 unless the job is done or partial is asked for.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3418,6 +3479,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /jobs/{id}/tasks/{task}/input (the `GetTaskInput` operationId).
 	GetTaskInputWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetTaskInputResponse, error)
 
+	// GetTaskOutputWithResponse The accepted output of a task, of a job that runs, failed or was cancelled. Its ETag is its SHA-256.
+	//
+	// 409 if the task is not done. When the job is done, outputs are in its result and not kept apart.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /jobs/{id}/tasks/{task}/output (the `GetTaskOutput` operationId).
+	GetTaskOutputWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetTaskOutputResponse, error)
+
 	// GetReceiptWithResponse What it takes to compute a task again and to compare.
 	//
 	// 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
@@ -3432,7 +3502,6 @@ type ClientWithResponsesInterface interface {
 	//
 	// Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
 	// a few more if the job has more than 65,536. Made at most once a second for however many ask.
-	// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4331,6 +4400,47 @@ func (r GetTaskInputResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetTaskInputResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTaskOutputResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTaskOutputResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTaskOutputResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTaskOutputResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTaskOutputResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTaskOutputResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5415,8 +5525,7 @@ func (c *ClientWithResponses) WatchJobWithResponse(ctx context.Context, id JobID
 
 // GetResultWithResponse The artefact of a job.
 //
-// With ETag and ranges. 409 while the job is not done, unless partial is asked for; of a job that
-// failed or was cancelled there is neither.
+// With ETag and ranges. 409 unless the job is done or partial is asked for.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5458,6 +5567,21 @@ func (c *ClientWithResponses) GetTaskInputWithResponse(ctx context.Context, id J
 	return ParseGetTaskInputResponse(rsp)
 }
 
+// GetTaskOutputWithResponse The accepted output of a task, of a job that runs, failed or was cancelled. Its ETag is its SHA-256.
+//
+// 409 if the task is not done. When the job is done, outputs are in its result and not kept apart.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /jobs/{id}/tasks/{task}/output (the `GetTaskOutput` operationId).
+func (c *ClientWithResponses) GetTaskOutputWithResponse(ctx context.Context, id JobID, task TaskNumber, reqEditors ...RequestEditorFn) (*GetTaskOutputResponse, error) {
+	rsp, err := c.GetTaskOutput(ctx, id, task, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTaskOutputResponse(rsp)
+}
+
 // GetReceiptWithResponse What it takes to compute a task again and to compare.
 //
 // 409 while the task is not done. `potluck verify` takes it: it fetches module and input, checks
@@ -5478,7 +5602,6 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, id Job
 //
 // Neighbouring tasks are put together in tiles, as few as it takes for at most `count` of them;
 // a few more if the job has more than 65,536. Made at most once a second for however many ask.
-// Of a job that failed or was cancelled nobody knows any more which tasks were done: all are 0.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6245,6 +6368,32 @@ func ParseGetTaskInputResponse(rsp *http.Response) (*GetTaskInputResponse, error
 	}
 
 	response := &GetTaskInputResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTaskOutputResponse parses an HTTP response from a GetTaskOutputWithResponse call
+func ParseGetTaskOutputResponse(rsp *http.Response) (*GetTaskOutputResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTaskOutputResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

@@ -193,7 +193,8 @@ func (c *deleteCommand) Run(ctx context.Context) error {
 type resultCommand struct {
 	grid
 	ID      string `arg:"" help:"The job."`
-	Partial bool   `help:"Take what there is so far."`
+	Partial bool   `help:"Take what there is so far, also if the job failed or was cancelled." xor:"what"`
+	Task    *int   `help:"Take the output of one task, of a job that is not done." placeholder:"N" xor:"what"`
 	Output  string `short:"o" help:"File for the result; stdout by default." placeholder:"FILE"`
 }
 
@@ -202,6 +203,9 @@ func (r *resultCommand) Run(ctx context.Context) error {
 	c, err := r.client()
 	if err != nil {
 		return err
+	}
+	if r.Task != nil {
+		return fetchTask(ctx, c, r.ID, *r.Task, r.Output)
 	}
 	return fetch(ctx, c, r.ID, r.Partial, r.Output)
 }

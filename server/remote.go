@@ -93,10 +93,27 @@ func fetch(ctx context.Context, c *client.ClientWithResponses, id string, partia
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	if resp.StatusCode == http.StatusNoContent {
-		return errors.New("there is nothing yet: no task of the job is done")
+		return errors.New("there is nothing: no task of the job is done")
 	}
 	if resp.StatusCode != http.StatusOK {
 		got, err := client.ParseGetResultResponse(resp)
+		if err != nil {
+			return err
+		}
+		return problem(got, got.ApplicationProblemJSONDefault)
+	}
+	return save(file, resp.Body)
+}
+
+// fetchTask writes the output of a task likewise.
+func fetchTask(ctx context.Context, c *client.ClientWithResponses, id string, task int, file string) error {
+	resp, err := c.GetTaskOutput(ctx, id, task)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode != http.StatusOK {
+		got, err := client.ParseGetTaskOutputResponse(resp)
 		if err != nil {
 			return err
 		}

@@ -111,6 +111,17 @@ func Exit(code int, text string) []byte {
 		c(code), opCall, procExit)
 }
 
+// Picky copies stdin to stdout, unless it begins with the four bytes that it does
+// not like: then it says so on stderr and exits with code 3.
+func Picky(dislikes string) []byte {
+	word := int(int32(binary.LittleEndian.Uint32([]byte(dislikes))))
+	says := "what is " + dislikes + "?"
+	return Module(1, opBlock, empty, read(),
+		c(buffer), load(), c(-word), opAdd, opBrIf, 0,
+		put(says), vec(len(says)), call(fdWrite, c(2), c(vecAt), c(1), c(moved)), opDrop, c(3), opCall, procExit,
+		opEnd, c(vecLen), c(moved), load(), opStore, 2, 0, write())
+}
+
 // Trap executes unreachable.
 func Trap() []byte { return Module(1, opUnreachable) }
 

@@ -805,7 +805,8 @@ type CreateJobParams struct {
 
 // GetResultParams defines parameters for GetResult.
 type GetResultParams struct {
-	// Partial Take what there is so far.
+	// Partial Take what can be made of the tasks that are done, also if the job failed or was cancelled.
+	// 409 if its own `reduce` or `render` fails; each task's output can be had all the same.
 	Partial bool `form:"partial,omitempty" json:"partial,omitempty,omitzero"`
 }
 
@@ -906,6 +907,9 @@ type ServerInterface interface {
 	// GetTaskInput The input of a task, as it is on stdin. Its ETag is its SHA-256.
 	// (GET /jobs/{id}/tasks/{task}/input)
 	GetTaskInput(ctx echo.Context, id JobID, task TaskNumber) error
+	// GetTaskOutput The accepted output of a task, of a job that runs, failed or was cancelled. Its ETag is its SHA-256.
+	// (GET /jobs/{id}/tasks/{task}/output)
+	GetTaskOutput(ctx echo.Context, id JobID, task TaskNumber) error
 	// GetReceipt What it takes to compute a task again and to compare.
 	// (GET /jobs/{id}/tasks/{task}/receipt)
 	GetReceipt(ctx echo.Context, id JobID, task TaskNumber) error
@@ -1289,6 +1293,30 @@ func (w *ServerInterfaceWrapper) GetTaskInput(ctx echo.Context) error {
 	return err
 }
 
+// GetTaskOutput converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTaskOutput(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "task" -------------
+	var task TaskNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "task", ctx.Param("task"), &task, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter task: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTaskOutput(ctx, id, task)
+	return err
+}
+
 // GetReceipt converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	var err error
@@ -1647,6 +1675,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/jobs/:id/tasks", wrapper.ListTasks, options.OperationMiddlewares["listTasks"]...)
 	router.GET(options.BaseURL+"/jobs/:id/tasks/:task/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
 	router.GET(options.BaseURL+"/jobs/:id/tasks/:task/input", wrapper.GetTaskInput, options.OperationMiddlewares["getTaskInput"]...)
+	router.GET(options.BaseURL+"/jobs/:id/tasks/:task/output", wrapper.GetTaskOutput, options.OperationMiddlewares["getTaskOutput"]...)
 	router.GET(options.BaseURL+"/jobs/:id/tiles", wrapper.GetTiles, options.OperationMiddlewares["getTiles"]...)
 	router.GET(options.BaseURL+"/jobs/:id/result", wrapper.GetResult, options.OperationMiddlewares["getResult"]...)
 	router.GET(options.BaseURL+"/jobs/:id/events", wrapper.WatchJob, options.OperationMiddlewares["watchJob"]...)

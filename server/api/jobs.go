@@ -277,16 +277,12 @@ func (a *API) ListTasks(c echo.Context, id string, params ListTasksParams) error
 }
 
 // tasksFrom gives up to n tasks from a task on, and where to go on, or -1: of
-// those that are done, or also of the others if they are wanted. Of a job that
-// failed or was cancelled nobody knows them any more.
+// those that are done, or also of the others if they are wanted.
 func (a *API) tasksFrom(ctx context.Context, j *ledger.Job, from, n int, open bool) ([]Task, int, error) {
 	if j.State == ledger.Done {
 		return a.storedRecords(ctx, j, from, n)
 	}
-	data, err := a.foremen.Query(ctx, j.ID, dispatch.Query{Want: dispatch.WantTasks, From: from, N: n, Open: open})
-	if errors.Is(err, dispatch.ErrNobody) && j.State.Final() {
-		return []Task{}, -1, nil
-	}
+	data, err := a.ask(ctx, j.ID, dispatch.Query{Want: dispatch.WantTasks, From: from, N: n, Open: open})
 	var page dispatch.Tasks
 	if err == nil {
 		err = dispatch.Decode(data, &page)

@@ -68,6 +68,7 @@ func problem(err error) Problem {
 	var params *program.ParamsError
 	var invalid *library.Invalid
 	var tooLarge *http.MaxBytesError
+	var fault *dispatch.Fault
 	var he *echo.HTTPError
 	switch {
 	case errors.As(err, &refused):
@@ -77,6 +78,8 @@ func problem(err error) Problem {
 		for _, f := range params.Fields {
 			fields = append(fields, FieldProblem{Field: "/params" + f.Field, Message: f.Message})
 		}
+	case errors.As(err, &fault):
+		status, detail = http.StatusConflict, fault.Words
 	case errors.As(err, &invalid):
 		status, detail = http.StatusUnprocessableEntity, invalid.Error()
 	case errors.As(err, &tooLarge):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"potluck/sandbox"
+	"potluck/server/dispatch"
 	"potluck/server/ledger"
 )
 
@@ -49,21 +51,53 @@ func (a *API) GetTaskInput(c echo.Context, id string, task int) error {
 	if err != nil {
 		return err
 	}
+	serveBytes(c, input)
+	return nil
+}
+
+// GetTaskOutput gives a task's accepted output. Of a job that is done they are in
+// its result.
+func (a *API) GetTaskOutput(c echo.Context, id string, task int) error {
+	j, err := a.taskOf(id, task)
+	if err != nil {
+		return err
+	}
+	if j.State == ledger.Done {
+		return refuse(http.StatusConflict, "the job is done, and what its tasks gave is in its result: jobs/%s/result", id)
+	}
+	output, err := a.ask(c.Request().Context(), id, dispatch.Query{Want: dispatch.WantOutput, From: task})
+	if errors.Is(err, dispatch.ErrNoOutput) {
+		return refuse(http.StatusConflict, "task %d is not done: it has no output that was accepted", task)
+	}
+	if err != nil {
+		return err
+	}
+	serveBytes(c, output)
+	return nil
+}
+
+// serveBytes serves what a task got or gave, as bytes that no browser runs.
+func serveBytes(c echo.Context, data []byte) {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
-	h.Set("ETag", `"`+hash(input)+`"`)
-	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(input))
-	return nil
+	h.Set("ETag", `"`+hash(data)+`"`)
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(data))
+}
+
+// taskOf finds a job that has a task of a number.
+func (a *API) taskOf(id string, task int) (*ledger.Job, error) {
+	j, err := a.Ledger.Job(id)
+	if err == nil && (task < 0 || task >= j.Tasks) {
+		err = refuse(http.StatusNotFound, "the job has no task %d: they are numbered from 0 to %d", task, j.Tasks-1)
+	}
+	return j, err
 }
 
 // taskInput finds a job and the input of one of its tasks.
 func (a *API) taskInput(ctx context.Context, id string, task int) (*ledger.Job, []byte, error) {
-	j, err := a.Ledger.Job(id)
+	j, err := a.taskOf(id, task)
 	if err != nil {
 		return nil, nil, err
-	}
-	if task < 0 || task >= j.Tasks {
-		return nil, nil, refuse(http.StatusNotFound, "the job has no task %d: they are numbered from 0 to %d", task, j.Tasks-1)
 	}
 	input, err := a.Ledger.OpenChunks(j.Inputs).Get(ctx, task)
 	return j, input, err
@@ -75,9 +109,7 @@ func (a *API) doneTask(ctx context.Context, j *ledger.Job, task int) (Task, erro
 	switch {
 	case err != nil:
 		return Task{}, err
-	case len(tasks) == 0:
-		return Task{}, refuse(http.StatusConflict, "the job is %s: what its tasks gave is not known any more", j.State)
-	case tasks[0].State != TaskStateDone:
+	case len(tasks) == 0 || tasks[0].State != TaskStateDone:
 		return Task{}, refuse(http.StatusConflict, "task %d is not done yet: ask again when it is", task)
 	}
 	return tasks[0], nil

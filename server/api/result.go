@@ -40,8 +40,8 @@ func (a *API) result(c echo.Context, j *ledger.Job, params GetResultParams) erro
 	if j.State == ledger.Done {
 		return a.serveBlob(c, j)
 	}
-	if j.State.Final() {
-		return refuse(http.StatusConflict, "the job is %s: there is no result", j.State)
+	if j.State.Final() && !params.Partial {
+		return refuse(http.StatusConflict, "the job is %s: there is no result; ask with partial=true for what its tasks gave that are done, %d of %d", j.State, j.Done, j.Tasks)
 	}
 	if !params.Partial {
 		return refuse(http.StatusConflict, "the job is %s, %d of %d tasks are done; ask with partial=true for what there is", j.State, a.hub.latest(id).Done, j.Tasks)
@@ -66,7 +66,24 @@ func (a *API) result(c echo.Context, j *ledger.Job, params GetResultParams) erro
 	return nil
 }
 
-// A partial is the artefact of a running job as far as it goes.
+// ask asks about a job: its owner, or whoever knows what is left of it if it
+// failed or was cancelled.
+func (a *API) ask(ctx context.Context, id string, q dispatch.Query) ([]byte, error) {
+	j, err := a.Ledger.Job(id)
+	if err != nil {
+		return nil, err
+	}
+	if !j.State.Final() {
+		return a.foremen.Query(ctx, id, q)
+	}
+	data, err := a.foremen.Query(ctx, id, q) // its owner may be about to leave it
+	if errors.Is(err, dispatch.ErrNobody) {
+		return a.foremen.QueryEnded(ctx, id, q)
+	}
+	return data, err
+}
+
+// A partial is the artefact of a job that is not done as far as it goes.
 type partial struct {
 	data []byte
 	etag string
@@ -120,7 +137,11 @@ const makingAtOnce = 2
 func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
 	ctx, cancel := context.WithTimeout(a.ctx, time.Minute)
 	defer cancel()
-	p, err := a.askProgress(ctx, id)
+	var p dispatch.Progress
+	data, err := a.ask(ctx, id, dispatch.Query{Want: dispatch.WantProgress})
+	if err == nil {
+		err = dispatch.Decode(data, &p)
+	}
 	switch {
 	case err != nil:
 		return made[partial]{err: err, cheap: true}
@@ -135,7 +156,7 @@ func (a *API) makePartial(id string, before made[partial]) (now made[partial]) {
 	case <-ctx.Done():
 		return made[partial]{err: ctx.Err(), cheap: true}
 	}
-	data, err := a.foremen.Query(ctx, id, dispatch.Query{Want: dispatch.WantPartial})
+	data, err = a.ask(ctx, id, dispatch.Query{Want: dispatch.WantPartial})
 	if err != nil {
 		return made[partial]{err: fmt.Errorf("make what there is so far: %w", err)}
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -21,8 +20,7 @@ const (
 	fineTiles = 16 * maxTiles
 )
 
-// GetTiles gives the states of all tasks at a glance. Of a job that failed or
-// was cancelled nobody knows any more which tasks were done: it has none.
+// GetTiles gives the states of all tasks at a glance.
 func (a *API) GetTiles(c echo.Context, id string, params GetTilesParams) error {
 	j, err := a.Ledger.Job(id)
 	if err != nil {
@@ -36,9 +34,6 @@ func (a *API) GetTiles(c echo.Context, id string, params GetTilesParams) error {
 		return c.JSON(http.StatusOK, fullTiles(j.Tasks, count))
 	}
 	fine, err := a.tiles.get(c.Request().Context(), id, func(made[dispatch.Tiles]) made[dispatch.Tiles] { return a.makeTiles(id) })
-	if errors.Is(err, dispatch.ErrNobody) && j.State.Final() {
-		return c.JSON(http.StatusOK, coarseTiles(dispatch.Tiles{Size: 1}, j.Tasks, count))
-	}
 	if err != nil {
 		return err
 	}
@@ -48,7 +43,7 @@ func (a *API) GetTiles(c echo.Context, id string, params GetTilesParams) error {
 func (a *API) makeTiles(id string) (now made[dispatch.Tiles]) {
 	ctx, cancel := context.WithTimeout(a.ctx, 10*time.Second)
 	defer cancel()
-	data, err := a.foremen.Query(ctx, id, dispatch.Query{Want: dispatch.WantTiles, N: fineTiles})
+	data, err := a.ask(ctx, id, dispatch.Query{Want: dispatch.WantTiles, N: fineTiles})
 	if err == nil {
 		err = dispatch.Decode(data, &now.value)
 	}

@@ -395,7 +395,7 @@ func TestPartial(t *testing.T) {
 	if status, _, body := g.request("POST", "/api/v1/jobs/"+j.ID+"/cancel", nil); status != http.StatusOK {
 		t.Errorf("cancel: %d, %s", status, body)
 	}
-	g.refuses("GET", path+"?partial=true", nil, http.StatusConflict, "the job is cancelled: there is no result")
+	g.refuses("GET", path, nil, http.StatusConflict, "the job is cancelled: there is no result")
 }
 
 // A job may work on the inputs of another one, as they were cut for it. It has

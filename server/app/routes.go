@@ -116,7 +116,7 @@ func (a *App) doors() echo.MiddlewareFunc {
 	for _, route := range []string{"POST /api/v1/modules", "POST /api/v1/inputs"} {
 		doors[route] = bodies.Limit
 	}
-	for _, route := range []string{"GET /api/v1/modules/:id", "GET /api/v1/work/:job/inputs/:task", "PUT /api/v1/work/:job/outputs/:hash"} {
+	for _, route := range []string{"GET /api/v1/modules/:id", "GET /api/v1/work/:job/inputs/:task", "PUT /api/v1/work/:job/outputs/:hash", "GET /api/v1/jobs/:id/tasks/:task/output"} {
 		doors[route] = transfers.Limit
 	}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {

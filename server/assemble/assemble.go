@@ -30,6 +30,8 @@ type Plan struct {
 	Params  []byte
 	Collect contract.Collect
 	Tasks   int
+	// Lazy has parts be reduced when an artefact is asked for, and not before.
+	Lazy bool
 }
 
 // An Assembly is the parts of one job, complete or not. Its methods may be
@@ -118,7 +120,7 @@ func (a *Assembly) Add(r Record, output []byte) error {
 // ready notes that one of the inputs of a node is there and reduces the node
 // in the background when it was the last. The lock is held.
 func (a *Assembly) ready(lv, node int) {
-	if lv == len(a.levels) {
+	if lv == len(a.levels) || a.plan.Lazy {
 		return
 	}
 	l := &a.levels[lv]

@@ -25,6 +25,7 @@ const (
 	SubjectProgress = "potluck.progress"   // Progress: foremen to the API
 	SubjectForget   = "potluck.forget"     // a volunteer's id: the API to gateways, not to keep their name
 	SubjectRevoke   = "potluck.revoke."    // + gateway: Revoke: foremen to a gateway
+	SubjectEnded    = "potluck.ended"      // Query: the API to any foreman, of a job that failed or was cancelled
 	take            = "take"
 	report          = "report"
 	returned        = "return"
@@ -170,12 +171,14 @@ type Failing struct {
 	Input  string `cbor:"6,keyasint,omitempty" json:"input,omitempty"` // how the task's input begins, if it is text
 }
 
-// A Query asks the owner of a job for something that only he has.
+// A Query asks the owner of a job for something that only they have, or any
+// foreman for what is left of one that failed or was cancelled.
 type Query struct {
 	Want string `cbor:"1,keyasint"`
 	From int    `cbor:"2,keyasint,omitempty"`
 	N    int    `cbor:"3,keyasint,omitempty"`
 	Open bool   `cbor:"4,keyasint,omitempty"`
+	Job  string `cbor:"5,keyasint,omitempty"` // of QueryEnded
 }
 
 // What a Query wants.
@@ -185,6 +188,7 @@ const (
 	WantPartial  = "partial"  // the bytes of the artefact, as far as it goes
 	WantTasks    = "tasks"    // Tasks: N of them from From on that are done, or also Open
 	WantTiles    = "tiles"    // Tiles: at most N
+	WantOutput   = "output"   // the bytes of the output of task From; ErrNoOutput if it has none
 )
 
 // Tasks are some tasks of a job, those that are done and those that are not,
@@ -248,6 +252,14 @@ func Decode(data []byte, v any) error { return cbor.Unmarshal(data, v) }
 // ErrNobody says that no owner of the job answers now.
 var ErrNobody = errors.New("nobody answers for this job at the moment")
 
+// ErrNoOutput says that a task has no output, or none that is accepted.
+var ErrNoOutput = errors.New("this task has no accepted output")
+
+// A Fault is what a job's own program did wrong, in words for its submitter.
+type Fault struct{ Words string }
+
+func (f *Fault) Error() string { return f.Words }
+
 // patience is how long a question waits for its answer.
 const patience = 10 * time.Second
 
@@ -298,17 +310,28 @@ const answerPart = 512 << 10
 const (
 	headerEnd   = "Potluck-End"
 	headerError = "Potluck-Error"
+	headerFault = "Potluck-Fault" // it is the program's
 )
 
-// Query asks the owner of a job and gives his whole answer.
+// Query asks the owner of a job and gives their whole answer.
 func (c Client) Query(ctx context.Context, job string, q Query) ([]byte, error) {
+	return c.query(ctx, QuerySubject(job), q)
+}
+
+// QueryEnded asks for what is left of a job that failed or was cancelled.
+func (c Client) QueryEnded(ctx context.Context, job string, q Query) ([]byte, error) {
+	q.Job = job
+	return c.query(ctx, SubjectEnded, q)
+}
+
+func (c Client) query(ctx context.Context, subject string, q Query) ([]byte, error) {
 	inbox := nats.NewInbox()
 	sub, err := c.Conn.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // it ends with the connection
-	if err := c.Conn.PublishRequest(QuerySubject(job), inbox, Encode(q)); err != nil {
+	if err := c.Conn.PublishRequest(subject, inbox, Encode(q)); err != nil {
 		return nil, err
 	}
 	var all []byte
@@ -318,20 +341,29 @@ func (c Client) Query(ctx context.Context, job string, q Query) ([]byte, error) 
 			return nil, ErrNobody
 		}
 		if err != nil {
-			return nil, fmt.Errorf("ask about job %s: %w", job, err)
+			return nil, fmt.Errorf("ask %s: %w", subject, err)
 		}
 		all = append(all, m.Data...)
-		switch why := m.Header.Get(headerError); why {
-		case "":
-		case ErrNobody.Error():
-			return nil, ErrNobody
-		default:
-			return nil, errors.New(why)
+		if why := m.Header.Get(headerError); why != "" {
+			return nil, failure(why, m.Header.Get(headerFault) != "")
 		}
 		if m.Header.Get(headerEnd) != "" {
 			return all, nil
 		}
 	}
+}
+
+// failure is the error that an answer came with.
+func failure(why string, fault bool) error {
+	for _, known := range []error{ErrNobody, ErrNoOutput} {
+		if why == known.Error() {
+			return known
+		}
+	}
+	if fault {
+		return &Fault{why}
+	}
+	return errors.New(why)
 }
 
 // AnswerQuery answers a query in as many messages as it takes.
@@ -347,6 +379,9 @@ func AnswerQuery(conn *nats.Conn, reply string, data []byte, failure error) erro
 	m.Header.Set(headerEnd, "1")
 	if failure != nil {
 		m.Header.Set(headerError, strings.ReplaceAll(failure.Error(), "\n", " "))
+		if _, fault := errors.AsType[*Fault](failure); fault {
+			m.Header.Set(headerFault, "1")
+		}
 	}
 	return conn.PublishMsg(m)
 }

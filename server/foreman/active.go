@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -314,14 +315,32 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 	case ledger.Cancelled, "":
 		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel}))
 		a.foreman.metrics.jobs.WithLabelValues(string(ledger.Cancelled)).Inc()
-		err := errors.Join(a.reward(ctx), a.foreman.Ledger.DeleteResults(ctx, a.record))
-		return errors.Join(err, a.discardOutputs(ctx), errOver)
+		return errors.Join(a.leave(ctx), errOver)
 	case ledger.Done, ledger.Failed:
 		if !a.ending { // this is not our own doing
 			return errOver
 		}
 	}
 	return nil
+}
+
+// leave leaves what was accepted behind for those who ask for it, unless the job
+// is deleted or there is nothing.
+func (a *activeJob) leave(ctx context.Context) error {
+	err := a.reward(ctx)
+	done, mean, kept := a.assembly.Count(), a.job.Mean(), a.stored.Load()
+	if a.record.State == "" || done == 0 && !a.writing {
+		return errors.Join(err, a.foreman.Ledger.DeleteResults(ctx, a.record), a.discardOutputs(ctx))
+	}
+	a.discard(ctx, slices.Collect(maps.Keys(a.outputs.all))) // they were not accepted
+	_, noted := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+		j.Done, j.Mean, j.Kept = done, mean, kept
+		return nil
+	})
+	if errors.Is(noted, ledger.ErrNotFound) { // deleted meanwhile
+		noted = nil
+	}
+	return errors.Join(err, noted)
 }
 
 // pause has nothing be lent, and nothing be accepted if that is for an alarm.

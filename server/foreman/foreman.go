@@ -57,6 +57,7 @@ type Foreman struct {
 	urgent  chan struct{} // what was said of somebody must be stored at once
 	telling sync.Mutex    // held while what was said is stored
 	referee *referee
+	remains remains
 	secret  []byte // what chances are drawn from
 
 	mu      sync.Mutex
@@ -79,9 +80,14 @@ func New(ctx context.Context, c Config) (*Foreman, error) {
 		changed: map[string]*ledger.Job{}, active: map[string]*activeJob{}, said: map[string]said{},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.remains = newRemains(f)
 	f.referee = newReferee(c.Pool, c.RefereeShare)
 	c.Ledger.WatchReputations(f.hearReputation)
 	c.Ledger.Watch(f.note)
+	if err := f.remains.subscribe(); err != nil {
+		f.Close()
+		return nil, err
+	}
 	f.wait.Go(f.keepConduct)
 	f.wait.Go(f.clearOld)
 	f.wait.Go(f.loop)
@@ -90,6 +96,9 @@ func New(ctx context.Context, c Config) (*Foreman, error) {
 
 // note hears of every change of a record.
 func (f *Foreman) note(j *ledger.Job) {
+	if !leftovers(j) {
+		f.remains.forget(j.ID)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if a := f.active[j.ID]; a != nil {
@@ -108,8 +117,8 @@ func (f *Foreman) note(j *ledger.Job) {
 }
 
 func (f *Foreman) dropLog(j *ledger.Job) {
-	if err := f.Ledger.DeleteResults(f.ctx, j); err != nil && f.ctx.Err() == nil {
-		f.Log.Warn("the log of a cancelled job stays until the next start", "job", j.ID, "error", err)
+	if err := f.Ledger.DeleteEmptyResults(f.ctx, j); err != nil && f.ctx.Err() == nil {
+		f.Log.Warn("the empty log of a cancelled job stays until the job is deleted", "job", j.ID, "error", err)
 	}
 }
 
@@ -204,6 +213,7 @@ func (f *Foreman) keep(j *ledger.Job) {
 func (f *Foreman) Close() {
 	f.cancel()
 	f.wait.Wait()
+	f.remains.close()
 }
 
 type metrics struct {

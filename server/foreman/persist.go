@@ -259,6 +259,9 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 	if !program.IsFault(err) || ctx.Err() != nil {
 		return err
 	}
+	if err := a.reward(ctx); err != nil {
+		return err
+	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
 		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()
 		j.Kept = a.stored.Load()

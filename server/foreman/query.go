@@ -11,6 +11,7 @@ import (
 
 	"potluck/server/assemble"
 	"potluck/server/dispatch"
+	"potluck/server/program"
 	"potluck/server/schedule"
 )
 
@@ -32,10 +33,12 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 		return dispatch.AnswerQuery(a.foreman.Ledger.Conn(), m.Reply, data, err)
 	}
 	switch q.Want {
+	case dispatch.WantOutput:
+		return answer(outputOf(a.assembly, q.From))
 	case dispatch.WantProgress:
 		return answer(dispatch.Encode(a.progress()), nil)
 	case dispatch.WantTasks:
-		page, done := a.tasks(q)
+		page, done := pageOf(a.assembly, a.record.Tasks, q, a.open)
 		assembly := a.assembly
 		a.foreman.wait.Go(func() { // the records are on disk
 			if err := answer(withRecords(assembly, page, done)); err != nil {
@@ -54,10 +57,10 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 			ctx, cancel := context.WithTimeout(ctx, partialTime)
 			defer cancel()
 			var out bytes.Buffer
-			err := assembly.Write(ctx, &out)
+			err := fault(assembly.Write(ctx, &out))
 			switch {
 			case errors.Is(ctx.Err(), context.DeadlineExceeded):
-				err = fmt.Errorf("what there is so far could not be put together in %v", partialTime)
+				err = &dispatch.Fault{Words: fmt.Sprintf("what there is so far could not be put together in %v; the outputs of tasks can be had one by one", partialTime)}
 			case ctx.Err() != nil:
 				err = dispatch.ErrNobody // the job has ended, or goes on elsewhere
 			}
@@ -70,14 +73,31 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 	return answer(nil, fmt.Errorf("no such question: %q", q.Want))
 }
 
-// tasks gives a page of tasks, of those that are done the numbers only. It looks at
+// outputOf gives the output of a task.
+func outputOf(from *assemble.Assembly, task int) ([]byte, error) {
+	_, output, ok, err := from.Record(task)
+	if err == nil && !ok {
+		err = dispatch.ErrNoOutput
+	}
+	return output, err
+}
+
+// fault says of an error of a stage that it is the program's, if it is.
+func fault(err error) error {
+	if program.IsFault(err) {
+		return &dispatch.Fault{Words: err.Error()}
+	}
+	return err
+}
+
+// pageOf gives a page of tasks, of those that are done the numbers only. It looks at
 // no more of them than the page has, however many there are: nothing is lent
 // meanwhile.
-func (a *activeJob) tasks(q dispatch.Query) (page dispatch.Tasks, done []int) {
+func pageOf(from *assemble.Assembly, tasks int, q dispatch.Query, open func(task int) dispatch.Open) (page dispatch.Tasks, done []int) {
 	page.Next = -1
-	for i := max(0, q.From); i < a.record.Tasks; i++ {
+	for i := max(0, q.From); i < tasks; i++ {
 		if !q.Open {
-			if i = a.assembly.Next(i); i < 0 {
+			if i = from.Next(i); i < 0 {
 				break
 			}
 		}
@@ -85,10 +105,10 @@ func (a *activeJob) tasks(q dispatch.Query) (page dispatch.Tasks, done []int) {
 			page.Next = i
 			break
 		}
-		if a.assembly.Has(i) {
+		if from.Has(i) {
 			done = append(done, i)
 		} else {
-			page.Open = append(page.Open, a.open(i))
+			page.Open = append(page.Open, open(i))
 		}
 	}
 	return page, done

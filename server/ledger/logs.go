@@ -89,6 +89,21 @@ func (l *Ledger) DeleteResults(ctx context.Context, j *Job) error {
 	return l.deleteLog(ctx, j.Log)
 }
 
+// DeleteEmptyResults deletes the log of a job if nothing is in it.
+func (l *Ledger) DeleteEmptyResults(ctx context.Context, j *Job) error {
+	s, err := l.js.Stream(ctx, j.Log)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at the results of job %s: %w", j.ID, err)
+	}
+	if s.CachedInfo().State.LastSeq > 0 {
+		return nil
+	}
+	return l.DeleteResults(ctx, j)
+}
+
 func (l *Ledger) deleteLog(ctx context.Context, name string) error {
 	if name == "" {
 		return nil // of a job that has lost its record
@@ -105,8 +120,8 @@ func (l *Ledger) deleteLog(ctx context.Context, name string) error {
 const orphanAge = 24 * time.Hour
 
 // Sweep removes what a server left that was cut off: inputs of jobs that never
-// got a record, and logs that no job has. It gives the jobs that have ended
-// and still have their logs.
+// got a record, and logs that no job has. It gives the jobs that are done and
+// still have their logs.
 func (l *Ledger) Sweep(ctx context.Context) (ended []*Job, err error) {
 	byLog := map[string]*Job{}
 	for _, j := range l.Jobs() {
@@ -124,7 +139,7 @@ func (l *Ledger) Sweep(ctx context.Context) (ended []*Job, err error) {
 		if j := byLog[name]; j == nil {
 			kept, failed := l.sweepLog(ctx, name, bereft)
 			bereft, err = bereft || kept, errors.Join(err, failed)
-		} else if j.State == Done || j.State == Cancelled {
+		} else if j.State == Done {
 			ended = append(ended, j)
 		}
 	}

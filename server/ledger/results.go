@@ -60,6 +60,20 @@ func (l *Ledger) OpenResults(ctx context.Context, j *Job, replay func([]byte) er
 	return r, damaged, err
 }
 
+// ReadResults gives what is in the log of a job to yield, record by record,
+// without becoming its owner. A job whose log is gone has none.
+func (l *Ledger) ReadResults(ctx context.Context, j *Job, yield func([]byte) error) (damaged bool, err error) {
+	s, err := l.js.Stream(ctx, j.Log)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("open the results of job %s: %w", j.ID, err)
+	}
+	r := &Results{ledger: l, name: j.Log}
+	return r.replay(ctx, s, s.CachedInfo().State.LastSeq, yield)
+}
+
 // Append stores records durably, or returns ErrFenced, ErrFull or why else not.
 func (r *Results) Append(ctx context.Context, records [][]byte) error {
 	for len(records) > 0 {

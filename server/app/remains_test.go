@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"potluck/sandbox/wasmtest"
+	"potluck/server/api"
+)
+
+// What was accepted of a job that was cancelled can be had until it is deleted:
+// together, task by task, and after a restart.
+func TestOutputsOfCancelledJobCanBeHad(t *testing.T) {
+	dir := t.TempDir()
+	g := serve(t, dir, nil)
+	j := g.echoes("one\ntwo\nthree\n", "")
+	ada := g.worker("Ada", 3)
+	ada.leases(3)
+	ada.echoOf("one\n")
+	ada.echoOf("three\n")
+	post[api.Job](g, "/api/v1/jobs/"+j.ID+"/cancel", nil)
+	g.checkLeft(j.ID, api.JobStateCancelled, "one\nthree\n", map[int]string{0: "one\n", 2: "three\n"})
+	g.Close(context.Background())
+	g = serve(t, dir, nil)
+	g.checkLeft(j.ID, api.JobStateCancelled, "one\nthree\n", map[int]string{0: "one\n", 2: "three\n"})
+	if status, _, body := g.request("DELETE", "/api/v1/jobs/"+j.ID, nil); status != http.StatusNoContent {
+		t.Fatalf("delete: %d: %s", status, body)
+	}
+	g.refuses("GET", "/api/v1/jobs/"+j.ID+"/tasks/0/output", nil, http.StatusNotFound, "not known here")
+}
+
+// A job that failed leaves what its other tasks gave; when it is tried again, that
+// counts.
+func TestOutputsOfFailedJobCanBeHad(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	picky := g.publish(wasmtest.Picky("oops"))
+	j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: picky, Input: api.Input{Text: "one\noops\nthree\n"}, Policy: "trusted", Collect: "ndjson"})
+	ada := g.worker("Ada", 9)
+	ada.leases(3)
+	ada.echoOf("one\n")
+	ada.echoOf("three\n")
+	ada.fail()
+	if j = g.ended(j.ID); j.State != api.JobStateFailed || j.Tasks.Done != 2 {
+		t.Fatalf("%+v", j)
+	}
+	status, _, body := g.request("GET", "/api/v1/jobs/"+j.ID+"/result?partial=true", nil)
+	if status != http.StatusOK || strings.Count(string(body), "\n") != 2 || !strings.Contains(string(body), `"task":2`) || strings.Contains(string(body), "oops") {
+		t.Errorf("what there is: %d: %s", status, body)
+	}
+	g.checkDone(j.ID, 1, 0, 1)
+	if j = post[api.Job](g, "/api/v1/jobs/"+j.ID+"/retry", nil); j.State != api.JobStateRunning {
+		t.Fatalf("retried: %+v", j)
+	}
+	ada.echoOf("oops\n")
+	if j = g.ended(j.ID); j.State != api.JobStateDone || j.Tasks.Done != 3 {
+		t.Errorf("after the retry: %+v", j)
+	}
+	g.refuses("GET", "/api/v1/jobs/"+j.ID+"/tasks/0/output", nil, http.StatusConflict, "in its result")
+}
+
+// checkLeft looks at what is left of a job that is not done.
+func (g *grid) checkLeft(id string, state api.JobState, all string, outputs map[int]string) {
+	g.t.Helper()
+	path := "/api/v1/jobs/" + id
+	var j api.Job
+	g.until("the job to say what is left", func() bool { j = get[api.Job](g, path); return j.Tasks.Done == len(outputs) })
+	if j.State != state {
+		g.t.Errorf("the job: %+v", j)
+	}
+	g.refuses("GET", path+"/result", nil, http.StatusConflict, "partial=true")
+	status, header, body := g.request("GET", path+"/result?partial=true", nil)
+	if status != http.StatusOK || string(body) != all || header.Get("ETag") == "" {
+		g.t.Errorf("what there is: %d: %q", status, body)
+	}
+	tasks := get[api.TaskPage](g, path+"/tasks").Tasks
+	if len(tasks) != len(outputs) {
+		g.t.Errorf("tasks that are done: %+v", tasks)
+	}
+	for i := range j.Tasks.Total {
+		path := path + "/tasks/" + string(rune('0'+i))
+		want, done := outputs[i]
+		if !done {
+			g.refuses("GET", path+"/output", nil, http.StatusConflict, "not done")
+			g.refuses("GET", path+"/receipt", nil, http.StatusConflict, "not done")
+			continue
+		}
+		status, header, body := g.request("GET", path+"/output", nil)
+		if status != http.StatusOK || string(body) != want || header.Get("Content-Type") != "application/octet-stream" {
+			g.t.Errorf("task %d: %d: %q", i, status, body)
+		}
+		if receipt := get[api.Receipt](g, path+"/receipt"); receipt.Output.Bytes != len(want) {
+			g.t.Errorf("the receipt of task %d: %+v", i, receipt)
+		}
+	}
+	g.refuses("GET", path+"/tasks/3/output", nil, http.StatusNotFound, "no task 3")
+}
+
+// checkDone compares how many tasks of each tile are done.
+func (g *grid) checkDone(id string, done ...int) {
+	g.t.Helper()
+	tiles := get[api.Tiles](g, "/api/v1/jobs/"+id+"/tiles")
+	for i := range done {
+		if tiles.Size != 1 || len(tiles.Done) != len(done) || tiles.Done[i] != done[i] {
+			g.t.Fatalf("tiles: %+v", tiles)
+		}
+	}
+}
