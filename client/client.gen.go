@@ -89,6 +89,24 @@ func (e JobState) Valid() bool {
 	}
 }
 
+// Defines values for OnError.
+const (
+	OnErrorFail OnError = "fail"
+	OnErrorSkip OnError = "skip"
+)
+
+// Valid indicates whether the value is a known member of the OnError enum.
+func (e OnError) Valid() bool {
+	switch e {
+	case OnErrorFail:
+		return true
+	case OnErrorSkip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAdmin     Role = "admin"
@@ -117,6 +135,7 @@ func (e Role) Valid() bool {
 const (
 	TaskStateComputing TaskState = "computing"
 	TaskStateDone      TaskState = "done"
+	TaskStateSkipped   TaskState = "skipped"
 	TaskStateVoting    TaskState = "voting"
 	TaskStateWaiting   TaskState = "waiting"
 )
@@ -127,6 +146,8 @@ func (e TaskState) Valid() bool {
 	case TaskStateComputing:
 		return true
 	case TaskStateDone:
+		return true
+	case TaskStateSkipped:
 		return true
 	case TaskStateVoting:
 		return true
@@ -317,6 +338,10 @@ type Job struct {
 	Media  string `json:"media"`
 	Module string `json:"module"`
 
+	// OnError What becomes of a job when its program fails at a task: `fail`, the default, ends it; with `skip` the
+	// task is left out of the result, and the job says which were. If all are skipped, it fails.
+	OnError OnError `json:"on_error,omitempty,omitzero"`
+
 	// Owner Id of the submitter's token, or `anonymous`; absent if he needed none.
 	Owner string `json:"owner,omitempty,omitzero"`
 
@@ -333,6 +358,9 @@ type Job struct {
 
 	// Reason Why it failed, or why nothing moves.
 	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Skipped The first 50 tasks that were left out; the list of tasks has all.
+	Skipped []Skipped `json:"skipped,omitempty,omitzero"`
 
 	// Split How its input was cut; `job` if its inputs were made by the program of another job. Absent if its own program made them.
 	Split string `json:"split,omitempty,omitzero"`
@@ -420,6 +448,10 @@ type NewJob struct {
 	// Input What is split into the inputs of tasks. One of text, upload, job and nothing (for a range).
 	Input Input `json:"input,omitempty,omitzero"`
 
+	// OnError What becomes of a job when its program fails at a task: `fail`, the default, ends it; with `skip` the
+	// task is left out of the result, and the job says which were. If all are skipped, it fails.
+	OnError OnError `json:"on_error,omitempty,omitzero"`
+
 	// Params The program's parameters; its defaults where silent.
 	Params JSON `json:"params,omitempty,omitzero"`
 
@@ -447,6 +479,10 @@ type NewToken struct {
 	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 }
+
+// OnError What becomes of a job when its program fails at a task: `fail`, the default, ends it; with `skip` the
+// task is left out of the result, and the job says which were. If all are skipped, it fails.
+type OnError string
 
 // Preview defines model for Preview.
 type Preview struct {
@@ -595,6 +631,12 @@ type Session struct {
 	Role Role `json:"role"`
 }
 
+// Skipped defines model for Skipped.
+type Skipped struct {
+	Reason string `json:"reason"`
+	Task   int    `json:"task"`
+}
+
 // Standing defines model for Standing.
 type Standing struct {
 	// Members Of a team; 0 for a volunteer.
@@ -632,10 +674,13 @@ type Task struct {
 	// Lent First time.
 	Lent time.Time `json:"lent,omitempty,omitzero"`
 
+	// Reason Why it was skipped.
+	Reason string `json:"reason,omitempty,omitzero"`
+
 	// Refereed A trusted runner or the server itself computed it too.
 	Refereed bool `json:"refereed,omitempty,omitzero"`
 
-	// State `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
+	// State `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent; `skipped`: left out, since the program fails at it.
 	State TaskState `json:"state"`
 	Task  int       `json:"task"`
 
@@ -653,7 +698,7 @@ type TaskPage struct {
 	Tasks []Task `json:"tasks"`
 }
 
-// TaskState `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent.
+// TaskState `computing` somewhere; `voting`: has a result that waits for others to agree; `waiting` to be lent; `skipped`: left out, since the program fails at it.
 type TaskState string
 
 // Tasks defines model for Tasks.
@@ -662,8 +707,11 @@ type Tasks struct {
 	Done int `json:"done"`
 
 	// Lent Copies being computed now.
-	Lent  int `json:"lent"`
-	Total int `json:"total"`
+	Lent int `json:"lent"`
+
+	// Skipped Left out of the result, since the program fails at them.
+	Skipped int `json:"skipped,omitempty,omitzero"`
+	Total   int `json:"total"`
 
 	// Voting Have a result that waits for others to agree.
 	Voting int `json:"voting"`

@@ -87,6 +87,12 @@ func (o *one) show(j *client.Job) error {
 	}
 	t := j.Tasks
 	row("tasks", "%d of %d done, %d being computed, %d waiting, %d with a result that waits for others", t.Done, t.Total, t.Lent, t.Waiting, t.Voting)
+	if t.Skipped > 0 {
+		row("skipped", "%d tasks", t.Skipped)
+		for _, s := range j.Skipped {
+			row("", "%s", s.Reason)
+		}
+	}
 	row("policy", "%s", j.Policy)
 	row("created", "%s", j.Created.Local().Format(time.DateTime))
 	if !j.Finished.IsZero() {
@@ -207,7 +213,17 @@ func (r *resultCommand) Run(ctx context.Context) error {
 	if r.Task != nil {
 		return fetchTask(ctx, c, r.ID, *r.Task, r.Output)
 	}
-	return fetch(ctx, c, r.ID, r.Partial, r.Output)
+	if err := fetch(ctx, c, r.ID, r.Partial, r.Output); err != nil {
+		return err
+	}
+	answer, err := c.GetJobWithResponse(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if answer.JSON200 != nil {
+		sayMissing(answer.JSON200)
+	}
+	return nil
 }
 
 type tasksCommand struct {

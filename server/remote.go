@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"potluck/client"
+	"potluck/client/terminal"
 )
 
 // grid is where the commands that talk to a server find it.
@@ -103,6 +104,20 @@ func fetch(ctx context.Context, c *client.ClientWithResponses, id string, partia
 		return problem(got, got.ApplicationProblemJSONDefault)
 	}
 	return save(file, resp.Body)
+}
+
+// sayMissing says on stderr what is missing in a result.
+func sayMissing(j *client.Job) {
+	if j.Tasks.Skipped == 0 {
+		return
+	}
+	fmt.Fprintf(terminal.Err, "%d of %d tasks were skipped and are missing in the result:\n", j.Tasks.Skipped, j.Tasks.Total)
+	for _, s := range j.Skipped {
+		fmt.Fprintln(terminal.Err, s.Reason)
+	}
+	if len(j.Skipped) < j.Tasks.Skipped {
+		fmt.Fprintf(terminal.Err, "and others: see potluck tasks %s --json\n", j.ID)
+	}
 }
 
 // fetchTask writes the output of a task likewise.

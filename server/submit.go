@@ -78,6 +78,7 @@ type submitCommand struct {
 	job
 	InputOf  string  `help:"Work on the inputs of another job, as they were cut for it." placeholder:"JOB" xor:"input"`
 	Policy   string  `help:"Whose word counts: adaptive, for established volunteers' with some of their answers checked; strict:N, for N volunteers that must agree; or trusted, for everybody's. By default trusted on a grid of this machine alone, else adaptive." placeholder:"POLICY"`
+	OnError  string  `help:"What a task that the program fails at does to the job: fail, or skip to leave it out of the result." enum:"fail,skip" default:"fail"`
 	Priority float64 `help:"A job of twice the priority gets twice the workers." default:"1"`
 	Title    string  `help:"What to call the job."`
 	Key      string  `help:"Idempotency key: the same command again gives the same job."`
@@ -175,6 +176,7 @@ func (s *submitCommand) await(ctx context.Context, c *client.ClientWithResponses
 			return err
 		}
 	}
+	sayMissing(last)
 	return fetch(ctx, c, created.ID, false, s.Output)
 }
 
@@ -187,7 +189,7 @@ func (s *submitCommand) wanted(ctx context.Context, c *client.ClientWithResponse
 	}
 	w = client.NewJob{
 		Program: s.Program, Args: s.Arg, Collect: client.Collect(s.Collect), Policy: s.Policy,
-		Priority: s.Priority, Title: s.Title,
+		Priority: s.Priority, Title: s.Title, OnError: client.OnError(s.OnError),
 	}
 	params, err := s.params()
 	if err != nil {

@@ -38,19 +38,26 @@ func viewJob(j *ledger.Job, p dispatch.Progress, called func(volunteer string) s
 		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Owner: j.Owner, Finished: j.Finished,
 		Media: j.Media, Bytes: j.Result.Size, TaskSeconds: float64(p.Mean) / 1e6,
 		Args: j.Args, Collect: Collect(j.Collect), Split: j.Split,
-		Tasks: Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting},
+		Tasks: Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting, Skipped: p.Skipped},
+		OnError: OnErrorFail, Skipped: viewSkips(p.Skips),
+	}
+	if j.OnError == ledger.OnErrorSkip {
+		v.OnError = OnErrorSkip
 	}
 	if j.Params.Object == "" {
 		v.Params = j.Params.Inline
 	}
 	if j.State.Final() {
-		v.Tasks = Tasks{Total: j.Tasks, Done: j.Done}
+		v.Tasks = Tasks{Total: j.Tasks, Done: j.Done, Skipped: j.Skipped}
 		v.TaskSeconds = float64(j.Mean) / 1e6
 	} else {
 		v.Reason = cmp.Or(j.Reason, p.Stuck) // it has one while it is on hold
 	}
+	if j.State.Final() && !j.Skips.IsZero() {
+		v.Skipped = viewSkips(readTries(j.Skips.Inline))
+	}
 	if v.Failures = viewFailures(p.Failures, called); j.State.Final() && len(p.Failures) == 0 {
-		v.Failures = readFailures(j.Failures.Inline, called)
+		v.Failures = viewFailures(readTries(j.Failures.Inline), called)
 	}
 	return v
 }
@@ -64,11 +71,17 @@ func viewFailures(tries []dispatch.Failing, called func(volunteer string) string
 	return view
 }
 
-// readFailures reads what the foreman stored.
-func readFailures(data []byte, called func(volunteer string) string) []Failure {
-	var tries []dispatch.Failing
+func viewSkips(tries []dispatch.Failing) (view []Skipped) {
+	for _, f := range tries {
+		view = append(view, Skipped{Task: f.Task, Reason: f.Reason})
+	}
+	return view
+}
+
+// readTries reads what the foreman stored.
+func readTries(data []byte) (tries []dispatch.Failing) {
 	_ = json.Unmarshal(data, &tries) // without them, or damaged, there are none to show
-	return viewFailures(tries, called)
+	return tries
 }
 
 // inRange checks a number from 1 to most; 0 stands for the usual one.
@@ -141,7 +154,14 @@ func (a *API) GetJob(c echo.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		v.Failures = readFailures(data, a.called)
+		v.Failures = viewFailures(readTries(data), a.called)
+	}
+	if j.Skips.Object != "" && j.State.Final() {
+		data, err := a.Ledger.ReadBlob(c.Request().Context(), j.Skips)
+		if err != nil {
+			return err
+		}
+		v.Skipped = viewSkips(readTries(data))
 	}
 	return c.JSON(http.StatusOK, v)
 }
@@ -188,6 +208,7 @@ func (a *API) ChangeJob(c echo.Context, id string, action JobAction) error {
 		}
 		j.Decided = j.Decided || j.Alarm && action == JobActionResume
 		j.State, j.Reason, j.Finished, j.Failures, j.Alarm, j.Kept = step.to, "", time.Time{}, ledger.Blob{}, false, 0
+		j.Skipped, j.Skips = 0, ledger.Blob{}
 		if step.to == ledger.Cancelled {
 			j.Finished, j.Done = time.Now(), a.hub.latest(id).Done
 		}
@@ -327,6 +348,9 @@ func (a *API) viewTask(r assemble.Record) Task {
 		Task: r.Task, State: TaskStateDone, Lent: at(r.Lent), Accepted: at(r.Accepted),
 		Tries: max(r.Tries, len(r.Voters)), Dissents: r.Dissents, Refereed: r.Sure,
 		Bytes: r.Bytes, Hash: hex.EncodeToString(r.Hash), Volunteers: []Voter{},
+	}
+	if r.Skipped != "" {
+		t.State, t.Reason = TaskStateSkipped, r.Skipped
 	}
 	for _, v := range r.Voters {
 		t.Volunteers = append(t.Volunteers, Voter{ID: v.ID, Name: a.Ledger.Alias(v.ID).Name, Ms: v.Millis})

@@ -109,6 +109,8 @@ func (a *API) doneTask(ctx context.Context, j *ledger.Job, task int) (Task, erro
 	switch {
 	case err != nil:
 		return Task{}, err
+	case len(tasks) > 0 && tasks[0].State == TaskStateSkipped:
+		return Task{}, refuse(http.StatusConflict, "task %d was skipped and has no output: %s", task, tasks[0].Reason)
 	case len(tasks) == 0 || tasks[0].State != TaskStateDone:
 		return Task{}, refuse(http.StatusConflict, "task %d is not done yet: ask again when it is", task)
 	}

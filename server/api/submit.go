@@ -275,6 +275,13 @@ func (d *draft) options(wanted NewJob) (err error) {
 	if _, err := program.ParsePolicy(d.Policy); err != nil {
 		return refuseField("/policy", err)
 	}
+	switch wanted.OnError {
+	case "", OnErrorFail:
+	case OnErrorSkip:
+		d.OnError = ledger.OnErrorSkip
+	default:
+		return refuseField("/on_error", fmt.Errorf("on_error is fail or skip, not %q", wanted.OnError))
+	}
 	if d.Priority == 0 {
 		d.Priority = 1
 	}

@@ -386,6 +386,20 @@ func (w *worker) echoOf(input string) {
 }
 
 // fail fails at the first lease, as a program does.
+// failAt fails at the task with an input, whichever lease it is.
+func (w *worker) failAt(input string) {
+	w.t.Helper()
+	for {
+		for _, l := range w.held {
+			if string(l.Input) == input {
+				w.result(wire.Result{Lease: l.ID, Failure: &wire.Failure{Kind: "exit", Message: "exit status 3"}})
+				return
+			}
+		}
+		w.receive()
+	}
+}
+
 func (w *worker) fail() {
 	w.t.Helper()
 	l := w.leases(1)[0]

@@ -107,3 +107,74 @@ func (g *grid) checkDone(id string, done ...int) {
 		}
 	}
 }
+
+// With skip, a task that the program fails at is left out of the result, and the
+// job says which and why; after a restart too.
+func TestSkippedTasksAreMissingAndSaid(t *testing.T) {
+	for _, policy := range []string{"trusted", "strict:2"} {
+		t.Run(policy, func(t *testing.T) {
+			dir := t.TempDir()
+			g := serve(t, dir, nil)
+			picky := g.publish(wasmtest.Picky("oops"))
+			j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: picky, Input: api.Input{Text: "one\noops\nthree\n"}, Policy: policy, OnError: api.OnErrorSkip})
+			ada, grace := g.worker("Ada", 9), g.worker("Grace", 9)
+			ada.failAt("oops\n")
+			j = g.await(j.ID, func(j api.Job) bool { return j.Tasks.Skipped == 1 })
+			checkSkipped(t, j)
+			_, _ = ada.conn.CloseNow(), grace.conn.CloseNow()
+			g.Close(context.Background())
+			g = serve(t, dir, nil)
+			j = g.await(j.ID, func(j api.Job) bool { return j.Tasks.Skipped == 1 })
+			checkSkipped(t, j)
+			ada, grace = g.worker("Ada", 9), g.worker("Grace", 9)
+			for _, input := range []string{"one\n", "three\n"} {
+				ada.echoOf(input)
+				if policy != "trusted" {
+					grace.echoOf(input)
+				}
+			}
+			j = g.ended(j.ID)
+			if j.State != api.JobStateDone || j.Tasks.Done != 2 || j.OnError != api.OnErrorSkip {
+				t.Fatalf("%+v", j)
+			}
+			checkSkipped(t, j)
+			if _, _, result := g.request("GET", "/api/v1/jobs/"+j.ID+"/result", nil); string(result) != "one\nthree\n" {
+				t.Errorf("the result is %q", result)
+			}
+			tasks := get[api.TaskPage](g, "/api/v1/jobs/"+j.ID+"/tasks").Tasks
+			if len(tasks) != 3 || tasks[1].State != api.TaskStateSkipped || !strings.Contains(tasks[1].Reason, "what is oops?") || tasks[2].State != api.TaskStateDone {
+				t.Errorf("tasks: %+v", tasks)
+			}
+			g.refuses("GET", "/api/v1/jobs/"+j.ID+"/tasks/1/receipt", nil, http.StatusConflict, "was skipped")
+		})
+	}
+}
+
+func checkSkipped(t *testing.T, j api.Job) {
+	t.Helper()
+	if len(j.Skipped) != 1 || j.Tasks.Skipped != 1 || j.Skipped[0].Task != 1 || !strings.Contains(j.Skipped[0].Reason, "what is oops?") {
+		t.Errorf("what is said to be missing: %+v, %+v", j.Tasks, j.Skipped)
+	}
+}
+
+// A job all of whose tasks are skipped has no result: it fails and says why, and a
+// retry tries all of them again.
+func TestAllTasksSkippedFailTheJob(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	j := post[api.Job](g, "/api/v1/jobs", api.NewJob{
+		Program: g.publish(wasmtest.Exit(3, "no luck")), Input: api.Input{Text: "a\nb\n"}, Policy: "trusted", OnError: api.OnErrorSkip,
+	})
+	ada := g.worker("Ada", 9)
+	ada.failAt("a\n")
+	ada.failAt("b\n")
+	if j = g.ended(j.ID); j.State != api.JobStateFailed || !strings.Contains(j.Reason, "every task failed and was skipped") || !strings.Contains(j.Reason, "no luck") {
+		t.Fatalf("%+v", j)
+	}
+	post[api.Job](g, "/api/v1/jobs/"+j.ID+"/retry", nil)
+	ada.echoOf("a\n")
+	ada.echoOf("b\n")
+	if j = g.ended(j.ID); j.State != api.JobStateDone || j.Tasks.Done != 2 || j.Tasks.Skipped != 0 {
+		t.Errorf("after the retry: %+v", j)
+	}
+	g.refuses("POST", "/api/v1/jobs", []byte(`{"program":"square","on_error":"ignore"}`), http.StatusUnprocessableEntity, "fail or skip", "Content-Type", "application/json")
+}

@@ -49,7 +49,7 @@ type Assembly struct {
 	liars  sync.Map      // ids of volunteers whose names stand under nothing
 
 	mu    sync.Mutex
-	count int
+	count, skipped int // of parts, and of those that are left out
 	tally Tally
 }
 
@@ -96,8 +96,8 @@ func New(plan Plan, run program.Runner, dir string) *Assembly {
 	return a
 }
 
-// Add takes the output of a task and who computed it. A second one for the same
-// task is ignored.
+// Add takes the output of a task and who computed it, or that it was skipped. A
+// second one for the same task is ignored.
 func (a *Assembly) Add(r Record, output []byte) error {
 	data, err := pack(r, output)
 	if err != nil {
@@ -112,6 +112,9 @@ func (a *Assembly) Add(r Record, output []byte) error {
 		return err
 	}
 	a.count++
+	if r.Skipped != "" {
+		a.skipped++
+	}
 	a.tally.Add(r)
 	a.ready(0, r.Task/fanIn)
 	return nil
@@ -144,6 +147,8 @@ func (a *Assembly) reduce(lv, node int, taken uint8) {
 	}
 	if err == nil {
 		err = a.nodes.put(l.first+node, part)
+	} else if errors.Is(err, errAbsent) {
+		err = nil // all below is left out
 	}
 	if program.IsFault(err) {
 		l.failed[node] = err
@@ -163,6 +168,9 @@ func (a *Assembly) Remove(task int) {
 	}
 	if r, _, err := a.part(task); err == nil { // else only what is pending is wrong until the end
 		a.tally.remove(r)
+		if r.Skipped != "" {
+			a.skipped--
+		}
 	}
 	a.parts.drop(task)
 	a.count--
@@ -233,7 +241,10 @@ func (a *Assembly) reduceNode(ctx context.Context, lv, node int) ([]byte, error)
 // an unfinished one.
 func (a *Assembly) below(ctx context.Context, lv, i int) ([]byte, error) {
 	if lv == 0 {
-		_, output, err := a.part(i)
+		r, output, err := a.part(i)
+		if err == nil && r.Skipped != "" {
+			err = errAbsent
+		}
 		return output, err
 	}
 	node, err := a.nodes.get(a.levels[lv-1].first + i)
@@ -299,7 +310,14 @@ func (a *Assembly) Disown(volunteer string) { a.liars.Store(volunteer, nil) }
 // their name.
 func (a *Assembly) Reown(volunteer string) { a.liars.Delete(volunteer) }
 
-// Count is how many parts there are.
+// Skipped is how many of the parts are only said to be left out.
+func (a *Assembly) Skipped() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.skipped
+}
+
+// Count is how many parts there are, those that are left out too.
 func (a *Assembly) Count() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -322,7 +340,7 @@ var ErrNothing = errors.New("no task is done yet")
 // what can be made of those that are.
 func (a *Assembly) Write(ctx context.Context, w io.Writer) error {
 	count := a.Count()
-	if count == 0 {
+	if count == a.Skipped() {
 		return ErrNothing
 	}
 	if count == a.plan.Tasks {

@@ -316,3 +316,47 @@ func TestServersTroubleIsNoFailure(t *testing.T) {
 		t.Errorf("%.100s instead of %.100s", got, want)
 	}
 }
+
+// What is skipped is in no part that reduce gets, however much of a job it is, and
+// a line of its own says so where outputs have lines.
+func TestSkippedPartsAreLeftOut(t *testing.T) {
+	for _, lazy := range []bool{false, true} {
+		for _, stages := range [][]contract.Stage{nil, {contract.Reduce}, {contract.Reduce, contract.Render}} {
+			p := plan(1500, stages...)
+			p.Lazy = lazy
+			a := New(p, joiner{}, t.TempDir())
+			var want strings.Builder
+			if a.plan.Program.Has(contract.Render) {
+				want.WriteString("{}")
+			}
+			for i := range 1500 {
+				r, output := record(i), part(i)
+				if i%7 == 0 || i > 100 && i < 1200 { // whole nodes of the tree, too
+					r, output = Record{Task: i, Skipped: "it failed"}, ""
+				}
+				want.WriteString(output)
+				if err := a.Add(r, []byte(output)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if a.plan.Program.Has(contract.Render) {
+				want.WriteString("!")
+			}
+			if got := write(t, a); got != want.String() {
+				t.Errorf("%v, lazy %v: %s", stages, lazy, got)
+			}
+			a.Close()
+		}
+	}
+	p := plan(1)
+	p.Collect = contract.NDJSON
+	a := New(p, joiner{}, t.TempDir())
+	defer a.Close()
+	if err := a.Add(Record{Task: 0, Skipped: "it failed"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := a.Write(t.Context(), &out); !errors.Is(err, ErrNothing) {
+		t.Errorf("nothing but skipped tasks: %v, %s", err, &out)
+	}
+}

@@ -26,6 +26,8 @@ type Record struct {
 	Tries    int     `json:"-" cbor:"7,keyasint,omitempty"` // volunteers that it was lent to; older records lack it
 	Dissents int     `json:"-" cbor:"8,keyasint,omitempty"` // results that were not the accepted one
 	Sure     bool    `json:"-" cbor:"9,keyasint,omitempty"` // the referee or a trusted runner computed it too
+	// Skipped is why the task was left out: its program fails. It has no output then.
+	Skipped string `json:"skipped,omitempty" cbor:"10,keyasint,omitempty"`
 }
 
 // object writes a record with its output as one line of JSON. An output that
@@ -37,6 +39,7 @@ func object(r Record, output []byte) ([]byte, error) {
 		Base64 []byte `json:"base64,omitempty"`
 	}{Record: r}
 	switch trimmed := bytes.TrimSpace(output); {
+	case r.Skipped != "":
 	case json.Valid(trimmed):
 		o.Output = json.RawMessage(trimmed)
 	case utf8.Valid(output):

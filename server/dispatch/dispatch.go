@@ -158,7 +158,9 @@ type Progress struct {
 	Voting   int       `cbor:"6,keyasint"` // tasks with a result that waits for others
 	Mean     int64     `cbor:"7,keyasint"` // microseconds a task
 	Failures []Failing `cbor:"8,keyasint,omitempty"`
-	Stuck    string    `cbor:"9,keyasint,omitempty"` // why nothing moves, for people
+	Stuck    string    `cbor:"9,keyasint,omitempty"`  // why nothing moves, for people
+	Skipped  int       `cbor:"10,keyasint,omitempty"` // tasks that were left out
+	Skips    []Failing `cbor:"11,keyasint,omitempty"` // the first of them
 }
 
 // A Failing is one failed try of a task.

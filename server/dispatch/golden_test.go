@@ -48,12 +48,16 @@ func TestGolden(t *testing.T) {
 	}
 	older(t, "v1/progress.hex", progress)
 	progress.Failures = []Failing{newerFailing()}
+	progress.Skipped, progress.Skips = 1, []Failing{newerFailing()}
 	current(t, "v2/progress.hex", progress)
-	current(t, "v1/query.hex", Query{Want: WantTasks, From: 10, N: 20, Open: true})
-	tasks := func(p Person) Tasks {
+	query := Query{Want: WantTasks, From: 10, N: 20, Open: true}
+	older(t, "v1/query.hex", query)
+	query.Job = "job"
+	current(t, "v2/query.hex", query)
+	tasks := func(p Person, skipped string) Tasks {
 		return Tasks{
 			Done: []assemble.Record{{
-				Task: 1, Voters: []assemble.Voter{voter}, Lent: 1_795_000_000_000, Accepted: 1_795_000_001_500, Bytes: 6, Hash: hash, Tries: 2, Dissents: 1, Sure: true,
+				Task: 1, Voters: []assemble.Voter{voter}, Lent: 1_795_000_000_000, Accepted: 1_795_000_001_500, Bytes: 6, Hash: hash, Tries: 2, Dissents: 1, Sure: true, Skipped: skipped,
 			}},
 			Open: []Open{{
 				Task: 2, State: Voting, Lent: 1_795_000_000_000, Tries: 1, Shares: []Share{{Person: p, State: Answered, Millis: 1500}},
@@ -61,8 +65,8 @@ func TestGolden(t *testing.T) {
 			Next: 3,
 		}
 	}
-	older(t, "v1/tasks.hex", tasks(person))
-	current(t, "v2/tasks.hex", tasks(newer))
+	older(t, "v1/tasks.hex", tasks(person, ""))
+	current(t, "v2/tasks.hex", tasks(newer, "task 1 failed"))
 	current(t, "v1/tiles.hex", Tiles{Size: 2, Done: []uint32{1}, Lent: []uint32{2}, Voting: []uint32{3}, Failed: []uint32{4}})
 }
 

@@ -71,8 +71,10 @@ type activeJob struct {
 	toldAt     time.Time
 	stillSince time.Time // nothing is lent since then; see still
 	failures   []dispatch.Failing
-	noted      int    // failures, in all
-	inVain     string // why the referee could not compute a task, lately
+	skips      []dispatch.Failing // the first tasks that were left out
+	omitted    map[int]*accepted  // those that an earlier owner left out, while their log is read
+	noted      int                // failures, in all
+	inVain     string             // why the referee could not compute a task, lately
 }
 
 // changed passes a record on; only the newest counts.
@@ -162,6 +164,7 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	a.job = schedule.New(schedule.Config{
 		Tasks: j.Tasks, Policy: policy, TimeLimit: a.foreman.TaskTime.Microseconds(),
 		Seed: a.foreman.seed(j.ID), Established: established, Seniors: seniors, Caught: caught, Referees: judgedAtOnce, Decided: j.Decided,
+		Skip: j.OnError == ledger.OnErrorSkip,
 	})
 	a.assembly = assemble.New(assemble.Plan{
 		Program: *a.program, Params: a.params, Collect: j.Collect, Tasks: j.Tasks,
@@ -169,9 +172,14 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 	a.outputs = newOutputs()
 	a.outputs.ever = !a.foreman.Ledger.IsFresh(j.ID) // an earlier owner may have left some
 	a.written, a.finished = make(chan appended, 1), make(chan error, 1)
+	a.omitted = map[int]*accepted{}
 	var damaged bool
 	a.results, damaged, err = a.foreman.Ledger.OpenResults(ctx, j, func(data []byte) error { return a.replay(ctx, data) })
 	if err != nil {
+		a.assembly.Close()
+		return err
+	}
+	if err := a.omit(ctx); err != nil {
 		a.assembly.Close()
 		return err
 	}
@@ -328,13 +336,13 @@ func (a *activeJob) update(ctx context.Context, j *ledger.Job) error {
 // is deleted or there is nothing.
 func (a *activeJob) leave(ctx context.Context) error {
 	err := a.reward(ctx)
-	done, mean, kept := a.assembly.Count(), a.job.Mean(), a.stored.Load()
+	done, mean, kept := a.assembly.Count()-a.assembly.Skipped(), a.job.Mean(), a.stored.Load()
 	if a.record.State == "" || done == 0 && !a.writing {
 		return errors.Join(err, a.foreman.Ledger.DeleteResults(ctx, a.record), a.discardOutputs(ctx))
 	}
 	a.discard(ctx, slices.Collect(maps.Keys(a.outputs.all))) // they were not accepted
 	_, noted := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
-		j.Done, j.Mean, j.Kept = done, mean, kept
+		j.Done, j.Mean, j.Kept, j.Skipped = done, mean, kept, a.assembly.Skipped()
 		return nil
 	})
 	if errors.Is(noted, ledger.ErrNotFound) { // deleted meanwhile
@@ -373,6 +381,8 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 			a.hungry = true
 		case schedule.Fail:
 			a.fail(ctx, e.Reason+program.InputNote(a.inputOf(ctx, e.Task)))
+		case schedule.Skip:
+			a.skip(ctx, e)
 		case schedule.Alarm:
 			a.alarm(e.Machine)
 		case schedule.Lend, schedule.Accept, schedule.Confirm, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Finish:
@@ -401,9 +411,10 @@ func (a *activeJob) conduct(e schedule.Effect) {
 func (a *activeJob) fail(ctx context.Context, reason string) {
 	a.log.Warn("a job failed", "reason", reason)
 	a.tell()
-	tries, mean, done, kept := slices.Clone(a.failures), a.job.Mean(), a.assembly.Count(), a.stored.Load()
+	tries, mean, done, kept := slices.Clone(a.failures), a.job.Mean(), a.assembly.Count()-a.assembly.Skipped(), a.stored.Load()
+	skipped := a.assembly.Skipped()
 	a.end(ctx, func() error {
-		failures, err := a.storeFailures(ctx, tries)
+		failures, err := a.storeTries(ctx, ".failures", tries)
 		if err == nil {
 			err = a.reward(ctx)
 		}
@@ -415,7 +426,7 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 				return errOver
 			}
 			j.State, j.Reason, j.Finished, j.Done = ledger.Failed, reason, clock(), done
-			j.Failures, j.Mean, j.Kept = failures, mean, kept
+			j.Failures, j.Mean, j.Kept, j.Skipped = failures, mean, kept, skipped
 			return nil
 		})
 		if err == nil {
@@ -454,7 +465,7 @@ const repeatAfter = 5 * time.Second
 // tell sends the progress out if it has changed, or was told long ago.
 func (a *activeJob) tell() {
 	p := a.progress()
-	key := progressKey{p.Done, p.Lent, p.Waiting, p.Voting, a.noted, p.Stuck}
+	key := progressKey{p.Done + p.Skipped, p.Lent, p.Waiting, p.Voting, a.noted, p.Stuck}
 	if key == a.told && time.Since(a.toldAt) < repeatAfter {
 		return
 	}
@@ -470,8 +481,9 @@ type progressKey struct {
 func (a *activeJob) progress() dispatch.Progress {
 	c := a.job.Counts()
 	p := dispatch.Progress{
-		Job: a.record.ID, Total: c.Total, Done: a.assembly.Count(), Lent: c.Lent, Waiting: c.Waiting,
+		Job: a.record.ID, Total: c.Total, Done: a.assembly.Count() - a.assembly.Skipped(), Lent: c.Lent, Waiting: c.Waiting,
 		Voting: max(0, c.Open-c.Lent), Mean: a.job.Mean(), Failures: slices.Clone(a.failures),
+		Skipped: a.assembly.Skipped(), Skips: slices.Clone(a.skips),
 	}
 	switch {
 	case a.plight.get() != "":
@@ -595,7 +607,7 @@ func verdictOf(k schedule.EffectKind) (wire.Status, bool) {
 	switch k {
 	case schedule.Accept, schedule.Confirm:
 		return wire.Accepted, true
-	case schedule.Pending, schedule.Fail:
+	case schedule.Pending, schedule.Fail, schedule.Skip:
 		return wire.Pending, true
 	case schedule.Late:
 		return wire.Late, true

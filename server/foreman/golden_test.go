@@ -18,7 +18,10 @@ func TestGolden(t *testing.T) {
 		Lent: 1_795_000_000_000, Accepted: 1_795_000_001_500, Bytes: 6, Hash: bytes.Repeat([]byte{0xaa}, 32), Tries: 3, Dissents: 1, Sure: true,
 	}, Output: []byte("output"), Object: true, Confirms: true}
 	golden.RoundTrip(t, "v1/accepted.hex", r, cbor.Marshal, cbor.Unmarshal)
-	golden.Full(t, r)
+	skipped := r
+	skipped.Record.Skipped = "task 70000 failed"
+	golden.RoundTrip(t, "v2/accepted.hex", skipped, cbor.Marshal, cbor.Unmarshal)
+	golden.Full(t, skipped)
 	usual := r
 	usual.Object, usual.Confirms = false, false
 	golden.RoundTrip(t, "v1/accepted_usual.hex", usual, cbor.Marshal, cbor.Unmarshal)

@@ -156,6 +156,9 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 	if !a.job.Stands(uint32(task), r.digest()) {
 		return nil
 	}
+	if r.Record.Skipped != "" {
+		return a.leaveOut(r.Record)
+	}
 	if r.Confirms {
 		return a.assembly.Confirm(task, r.Record.Voters, r.Record.Sure)
 	}
@@ -193,6 +196,11 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 		return nil
 	}
 	e := schedule.Event{Kind: schedule.Restore, Task: uint32(task), Digest: r.digest(), Sure: r.Record.Sure}
+	if r.Record.Skipped != "" {
+		a.omitted[task] = &r
+		return nil
+	}
+	delete(a.omitted, task)
 	if r.Object {
 		a.outputs.keep(sum(r.Record.Hash))
 	}
@@ -219,7 +227,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 // finish makes the artefact, stores it and the records, and closes the job, in
 // this order: after a crash the next owner does it again.
 func (a *activeJob) finish(ctx context.Context) {
-	mean, lied := a.job.Mean(), a.lied
+	mean, lied, first := a.job.Mean(), a.lied, slices.Clone(a.skips)
 	a.end(ctx, func() error {
 		if lied { // nobody who was caught is believed longer than the job lasts
 			a.foreman.tellLedger(ctx)
@@ -232,11 +240,17 @@ func (a *activeJob) finish(ctx context.Context) {
 		if err != nil {
 			return err
 		}
+		skipped := a.assembly.Skipped()
+		skips, err := a.storeTries(ctx, ".skips", first)
+		if err != nil {
+			return err
+		}
 		j, err := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
 			if j.State.Final() {
 				return errOver
 			}
-			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", clock(), j.Tasks
+			j.State, j.Reason, j.Finished, j.Done = ledger.Done, "", clock(), j.Tasks-skipped
+			j.Skipped, j.Skips = skipped, skips
 			j.Result, j.Records, j.Kept, j.Mean = result, records, kept, mean
 			return nil
 		})
@@ -263,8 +277,8 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 		return err
 	}
 	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
-		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()
-		j.Kept = a.stored.Load()
+		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()-a.assembly.Skipped()
+		j.Kept, j.Skipped = a.stored.Load(), a.assembly.Skipped()
 		return nil
 	})
 	if updated == nil {
@@ -289,14 +303,17 @@ func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
 	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
 }
 
-// storeFailures stores the last failed tries.
-func (a *activeJob) storeFailures(ctx context.Context, tries []dispatch.Failing) (ledger.Blob, error) {
+// storeTries stores some failed tries.
+func (a *activeJob) storeTries(ctx context.Context, as string, tries []dispatch.Failing) (ledger.Blob, error) {
+	if len(tries) == 0 {
+		return ledger.Blob{}, nil
+	}
 	data, err := json.Marshal(tries)
 	if err != nil {
 		return ledger.Blob{}, err
 	}
 	sum := sha256.Sum256(data)
-	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".failures", bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]))
+	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+as, bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]))
 }
 
 // believed are the voters of a record who are not in quarantine by now. Their

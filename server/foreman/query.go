@@ -75,8 +75,8 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 
 // outputOf gives the output of a task.
 func outputOf(from *assemble.Assembly, task int) ([]byte, error) {
-	_, output, ok, err := from.Record(task)
-	if err == nil && !ok {
+	r, output, ok, err := from.Record(task)
+	if err == nil && (!ok || r.Skipped != "") {
 		err = dispatch.ErrNoOutput
 	}
 	return output, err

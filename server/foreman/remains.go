@@ -101,7 +101,7 @@ func (r *remains) query(ctx context.Context, q dispatch.Query) ([]byte, error) {
 	}
 	switch q.Want {
 	case dispatch.WantProgress:
-		return dispatch.Encode(dispatch.Progress{Job: j.ID, Total: j.Tasks, Done: left.assembly.Count()}), nil
+		return dispatch.Encode(dispatch.Progress{Job: j.ID, Total: j.Tasks, Done: left.assembly.Count() - left.assembly.Skipped()}), nil
 	case dispatch.WantTasks:
 		page, done := pageOf(left.assembly, j.Tasks, q, func(task int) dispatch.Open {
 			return dispatch.Open{Task: task, State: dispatch.Waiting}
@@ -312,7 +312,7 @@ func dropUnbelieved(a *assemble.Assembly, tasks int) error {
 		if err != nil {
 			return err
 		}
-		if ok && !r.Sure && len(r.Voters) == 0 {
+		if ok && r.Skipped == "" && !r.Sure && len(r.Voters) == 0 {
 			a.Remove(i)
 		}
 	}

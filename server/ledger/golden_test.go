@@ -65,6 +65,8 @@ func TestGoldenJob(t *testing.T) {
 	first, full := fullJob(), fullJob()
 	full.Profile, full.Damaged, full.Alarm, full.Decided = 2, true, true, true
 	full.Kept, full.Params.Piece, full.Failures.Piece, full.Result.Piece = 9, 1, 2, 3
+	full.OnError, full.Skipped = OnErrorSkip, 1
+	full.Skips = Blob{Size: 2, Hash: "aa", Inline: []byte("[]"), Object: "job.skips", Piece: 4}
 	golden.Full(t, full)
 	for file, want := range map[string]Job{"v1/job.json": first, "v2/job.json": full} {
 		t.Run(file, func(t *testing.T) { goldenJob(t, file, want) })

@@ -53,7 +53,8 @@ type Job struct {
 	Collect  contract.Collect `json:"collect,omitempty"`
 	Media    string           `json:"media"` // media type of the result
 	Policy   string           `json:"policy"`
-	Priority float64          `json:"priority"` // a weight: twice as high gets twice the workers
+	Priority float64          `json:"priority"`           // a weight: twice as high gets twice the workers
+	OnError  string           `json:"on_error,omitempty"` // OnErrorSkip, or "" if a task that cannot be done fails the job
 	Created  time.Time        `json:"created"`
 	Owner    string           `json:"owner,omitempty"` // token of who submitted it, Anonymous, or "" on an open grid
 
@@ -70,6 +71,8 @@ type Job struct {
 	Decided  bool      `json:"decided,omitempty"` // an admin has decided, and the referee is right
 	Finished time.Time `json:"finished,omitzero"`
 	Done     int       `json:"done,omitempty"`    // accepted results, once the job is final
+	Skipped  int       `json:"skipped,omitempty"` // tasks that were left out, likewise
+	Skips    Blob      `json:"skips,omitzero"`    // the first of them, as JSON
 	Mean     int64     `json:"mean,omitempty"`    // microseconds of computing a task took, likewise
 	Failures Blob      `json:"failures,omitzero"` // the last failed tries, as JSON, if the job failed
 	Result   Blob      `json:"result,omitzero"`   // the artefact
@@ -78,6 +81,9 @@ type Job struct {
 
 	revision uint64
 }
+
+// OnErrorSkip has tasks that cannot be done be left out of the result.
+const OnErrorSkip = "skip"
 
 // Anonymous owns the jobs of those who have no token.
 const Anonymous = "anonymous"

@@ -82,7 +82,31 @@ func (j *Job) gaveUp(o *openTask, e *Event) {
 	}
 }
 
-// fail ends the job if a task cannot be done, and is all that does. It takes the
+// omit leaves out a task that cannot be done; the job goes on.
+func (j *Job) omit(o *openTask, reason string) {
+	task := o.task
+	if i := o.accepted; i != none {
+		j.forget(i)
+		j.asked--
+		j.stopAudit(o)
+		o.accepted = none
+		j.emit(Effect{Kind: Retract, Task: task})
+	}
+	j.settle(o)
+	j.leaveOut(task)
+	j.lastSkipped, j.lastReason = task, reason
+	j.emit(Effect{Kind: Skip, Task: task, Reason: reason})
+}
+
+// leaveOut counts a task that nobody works on as one that needs no result.
+func (j *Job) leaveOut(task uint32) {
+	j.states[task], j.slots[task] = skipped, none
+	j.accepted++
+	j.skipped++
+}
+
+// fail ends the job if a task cannot be done, and is all that does; under Skip the
+// task is left out instead. It takes the
 // word of the referee; or, where he failed in a way that may be his machine's
 // fault, of volunteers who are believed; or of those alone where there is no
 // referee. Under Trusted everybody is believed. Strangers are not, whatever they
@@ -105,6 +129,10 @@ func (j *Job) fail(o *openTask, reason string) bool {
 		reason = fmt.Sprintf("task %d was tried by %d volunteers in vain: %s", o.task, all, reason)
 	default:
 		return false
+	}
+	if j.config.Skip {
+		j.omit(o, reason)
+		return true
 	}
 	j.emit(Effect{Kind: Fail, Task: o.task, Reason: reason})
 	if o.accepted != none {

@@ -20,9 +20,10 @@ const none = math.MaxUint32
 
 // The states of a task.
 const (
-	fresh uint8 = iota // never lent
-	open               // lent or voted on; it has an entry in Job.opens
-	done               // accepted, or failed for good
+	fresh   uint8 = iota // never lent
+	open                 // lent or voted on; it has an entry in Job.opens
+	done                 // accepted, or failed for good
+	skipped              // left out, since it cannot be done
 )
 
 // A Job is the state of one job. Make it with New.
@@ -51,7 +52,12 @@ type Job struct {
 	vouches slab[vouch]
 	asked   int // accepted tasks that are open again, for another opinion,
 	audits  int // and those of them without which the job cannot end
-	rounds  int // of audits
+	skipped int // tasks that are left out, which accepted counts too
+
+	lastSkipped uint32 // the last of them, and why
+	lastReason  string
+
+	rounds int // of audits
 
 	disputes   []uint32          // tasks that wait for the referee
 	vain       map[uint32]Digest // how the referee failed at open tasks, by task
@@ -164,6 +170,7 @@ func (j *Job) weighs() bool { return j.config.Policy.Trust != Trusted }
 type Counts struct {
 	Total, Accepted, Open, Lent, Waiting int
 	More                                 int // what some may be lent though nothing waits: spot checks, and what waits in others' queues
+	Skipped                              int // of those accepted, tasks that were left out instead
 	Queued                               int // how often a task has come to wait for another copy
 	Judged                               int // tasks that the referee computes, or is to,
 	Vain                                 int // and those that wait for volunteers who are believed since he cannot
@@ -173,7 +180,7 @@ type Counts struct {
 // replicas of stragglers included.
 func (j *Job) Counts() Counts {
 	c := Counts{
-		Total: j.config.Tasks, Accepted: j.accepted, Open: j.opens.used - j.asked,
+		Total: j.config.Tasks, Accepted: j.accepted, Skipped: j.skipped, Open: j.opens.used - j.asked,
 		Lent: j.leases.used, Waiting: j.untouched() + j.queue.live, Queued: j.queue.pushed,
 		Judged: j.judging + len(j.disputes), Vain: len(j.vain),
 	}
@@ -191,6 +198,9 @@ func (j *Job) Mean() Time { return j.mean }
 
 // Accepted says whether a task is done, for all that is known by now.
 func (j *Job) Accepted(task uint32) bool { return j.kept(task) != none || j.states[task] == done }
+
+// Skipped says whether a task is left out.
+func (j *Job) Skipped(task uint32) bool { return j.states[task] == skipped }
 
 // Stands says whether a task is done with this result.
 func (j *Job) Stands(task uint32, d Digest) bool {
@@ -370,6 +380,10 @@ func (j *Job) conclude() {
 		return
 	}
 	j.end()
+	if j.skipped == j.config.Tasks {
+		j.emit(Effect{Kind: Fail, Task: j.lastSkipped, Reason: "every task failed and was skipped; the last one: " + j.lastReason})
+		return
+	}
 	j.emit(Effect{Kind: Finish})
 }
 

@@ -19,7 +19,7 @@ type vouch struct {
 // kept gives the kept result of a task, none if it has none.
 func (j *Job) kept(task uint32) uint32 {
 	switch {
-	case !j.weighs() || j.states[task] == fresh:
+	case !j.weighs() || j.states[task] == fresh || j.states[task] == skipped:
 		return none
 	case j.states[task] == open:
 		return j.opens.at(j.slots[task]).accepted
@@ -214,7 +214,7 @@ func gcd(a, b int) int {
 
 func (j *Job) auditTask(task uint32) {
 	i := j.kept(task)
-	if j.kepts.at(i).sure {
+	if i == none || j.kepts.at(i).sure { // it was skipped, or nobody can doubt it
 		return
 	}
 	voters, checked := 0, 0

@@ -60,6 +60,8 @@ type Config struct {
 	Established, Seniors, Caught int
 	// Referees is how many tasks the referee can have at a time.
 	Referees int
+	// Skip has a task that cannot be done be left out, instead of ending the job.
+	Skip bool
 	// Decided says that the operator has decided after an alarm: who differs from
 	// the referee is at fault, whatever their machine.
 	Decided bool
@@ -95,6 +97,7 @@ const (
 	Know      // Volunteer has Reputation, is Trusted or not, is of Network and has a Machine of a kind
 	Verdict   // the referee's own output for Task is of Digest
 	NoVerdict // the referee failed at Task too, in the way that Digest and Reason say, which is the fault of Blame
+	Omit      // Task was skipped before this state machine began
 	Restore   // Task was accepted before this state machine began: Digest, on Votes, or Sure
 )
 
@@ -148,7 +151,8 @@ const (
 	Dissent                   // Volunteer's result for Task is not the right one
 	Alarm                     // the job is on hold: all with a Machine of a kind differ from the referee
 	Fail                      // the job fails, for Reason: Task cannot be done
-	Finish                    // all tasks are accepted
+	Skip                      // Task cannot be done, for Reason, and is left out
+	Finish                    // all tasks are accepted, or skipped
 )
 
 // A Vote is one volunteer's agreement with an accepted result.
@@ -218,6 +222,11 @@ func (j *Job) Step(now Time, e Event, effects []Effect) []Effect {
 		j.verdict(&e)
 	case NoVerdict:
 		j.noVerdict(&e)
+	case Omit:
+		if j.states[e.Task] == fresh {
+			j.leaveOut(e.Task)
+		}
+		return j.out
 	case Restore: // the job cannot end before all are there
 		j.restore(&e)
 		return j.out

@@ -22,6 +22,8 @@ func (j *Job) Tiles(size int) []Tile {
 			switch j.states[task] {
 			case done:
 				t.Done++
+			case skipped:
+				t.Failed++
 			case open:
 				if o := j.opens.at(j.slots[task]); o.accepted != none {
 					t.Done++

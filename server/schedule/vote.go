@@ -4,7 +4,7 @@ package schedule
 // wanted. An answer to a lease that has lapsed, or that an earlier owner of the
 // job lent, counts like any other.
 func (j *Job) ballot(e *Event) (*openTask, *share) {
-	if j.over || j.states[e.Task] == done {
+	if j.over || j.states[e.Task] == done || j.states[e.Task] == skipped {
 		j.emit(Effect{Kind: Late, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
 	}
