@@ -49,10 +49,11 @@ it('writes commands for jobs with arguments and an input', () => {
     split: 'lines:7',
     policy: 'trusted',
     priority: 2,
+    on_error: 'skip',
     title: 'echo',
   };
   expect(asCommand(plain, 'abc', server)).toBe(
-    `potluck submit abc --server ${server} --arg -v --arg 'two words' --arg '' --input-of j1 --collect ndjson --policy trusted --priority 2 --title echo`,
+    `potluck submit abc --server ${server} --arg -v --arg 'two words' --arg '' --input-of j1 --collect ndjson --policy trusted --priority 2 --on-error skip --title echo`,
   );
   expect(bodyOf(asCurl(plain, 'abc', server))).toEqual({
     program: 'abc',
@@ -60,6 +61,7 @@ it('writes commands for jobs with arguments and an input', () => {
     args: ['-v', 'two words', ''],
     collect: 'ndjson',
     policy: 'trusted',
+    on_error: 'skip',
     priority: 2,
     input: { job: 'j1' },
   });

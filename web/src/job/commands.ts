@@ -20,6 +20,7 @@ export function asCommand(job: Job, program: string, server: string): string {
   say('collect', wanted.collect);
   say('policy', wanted.policy);
   if (wanted.priority !== 1) say('priority', String(wanted.priority));
+  say('on-error', wanted.onError);
   say('title', wanted.title);
   return words.join(' ');
 }
@@ -31,9 +32,9 @@ export function verifyCommand(job: Job, server: string): string {
 
 /** The same with curl, for one who has a token where `known`. */
 export function asCurl(job: Job, program: string, server: string, known = false): string {
-  const { params, args, collect, split, job: other, policy, priority, title } = wantedOf(job);
+  const { params, args, collect, split, job: other, policy, priority, title, onError } = wantedOf(job);
   const input = other ? { job: other } : split ? { split } : undefined;
-  const rest = JSON.stringify({ program, title, args, collect, policy, priority, input });
+  const rest = JSON.stringify({ program, title, args, collect, policy, priority, on_error: onError, input });
   const body = params === undefined ? rest : `${rest.slice(0, -1)},"params":${params}}`;
   const who = known ? ` -H "Authorization: Bearer $POTLUCK_TOKEN"` : '';
   return `curl -X POST ${quote(`${server}/api/v1/jobs`)}${who} -H 'Content-Type: application/json' -d ${quote(body)}`;

@@ -57,6 +57,8 @@ export class Draft {
   trust = $state<'' | Trust>('');
   votes = $state('2');
   priority = $state('1');
+  /** What a task that the program fails at does to the job: '' fails it. */
+  onError = $state<'' | 'skip'>('');
   args = $state('');
   collect = $state<'' | NonNullable<NewJob['collect']>>('');
   input = $state<InputKind>('text');
@@ -97,6 +99,7 @@ export class Draft {
     if (kind === 'trusted' || kind === 'adaptive' || kind === 'strict') this.trust = kind;
     if (votes) this.votes = votes;
     this.priority = String(wanted.priority ?? 1);
+    this.onError = wanted.onError ?? '';
     this.title = wanted.title ?? '';
   }
 
@@ -113,6 +116,7 @@ export class Draft {
       job: again ? this.job : undefined,
       policy: this.policy,
       priority: Number(this.priority) || undefined,
+      onError: this.onError || undefined,
       title: this.title.trim() || undefined,
     };
   }
@@ -221,6 +225,7 @@ export class Draft {
     if (this.collect) job.collect = this.collect;
     if (this.policy) job.policy = this.policy;
     if (Number(this.priority) !== 1) job.priority = Number(this.priority);
+    if (this.onError) job.on_error = this.onError;
     const rest = JSON.stringify(job);
     return this.fields.length ? `${rest.slice(0, -1)},"params":${this.params ?? '{}'}}` : rest;
   }

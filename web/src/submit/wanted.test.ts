@@ -38,6 +38,7 @@ describe('links', () => {
       job: 'j1',
       policy: 'strict:3',
       priority: 0.5,
+      onError: 'skip',
       title: 'Ada & co',
     };
     expect(fromQuery(new URLSearchParams(toQuery('abc', wanted).toString()))).toEqual(wanted);

@@ -14,6 +14,8 @@ export interface Wanted {
   job?: string;
   policy?: string;
   priority?: number;
+  /** Only if it is not the usual: to fail. */
+  onError?: 'skip';
   title?: string;
 }
 
@@ -31,6 +33,7 @@ export function wantedOf(job: Job): Wanted {
     job: copied ? job.id : undefined,
     policy,
     priority,
+    onError: job.on_error === 'skip' ? 'skip' : undefined,
     title,
   };
 }
@@ -45,6 +48,7 @@ export function toQuery(program: string, wanted: Wanted): URLSearchParams {
   if (wanted.job) query.set('job', wanted.job);
   if (wanted.policy) query.set('policy', wanted.policy);
   if (wanted.priority !== undefined && wanted.priority !== 1) query.set('priority', String(wanted.priority));
+  if (wanted.onError) query.set('on_error', wanted.onError);
   if (wanted.title) query.set('title', wanted.title);
   return query;
 }
@@ -61,6 +65,7 @@ export function fromQuery(query: URLSearchParams): Wanted {
     job: text('job'),
     policy: text('policy'),
     priority: Number(text('priority') ?? 1) || undefined,
+    onError: text('on_error') === 'skip' ? 'skip' : undefined,
     title: text('title'),
   };
 }
