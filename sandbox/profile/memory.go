@@ -53,6 +53,27 @@ func capMemory(m *module, r *Report) error {
 	return nil
 }
 
+// Widen gives a module that was published with a limit on its memory a higher one,
+// if that limit is what bounds it, and not its own maximum.
+func Widen(published []byte, from, to int) (Published, error) {
+	m, err := read(published)
+	if err != nil {
+		return Published{}, err
+	}
+	bounded := Report{Memory: from}
+	own := m.memory.high
+	m.memory.capped = false
+	for _, pass := range []pass{scan, capTables, capMemory} {
+		if err := pass(m, &bounded); err != nil {
+			return Published{}, err
+		}
+	}
+	if own != m.memory.high {
+		return Published{Module: published, ID: sandbox.Hash(published)}, nil
+	}
+	return publish(published, to, []pass{func(m *module, _ *Report) error { m.memory.capped = false; return nil }, scan, checkExports, capTables, capMemory, checkGrows})
+}
+
 // ownGlobals is how many globals a module has of its own.
 func (m *module) ownGlobals() int {
 	if m.exported(sandbox.GrowFailed, kindGlobal) >= 0 {

@@ -38,7 +38,7 @@ func viewJob(j *ledger.Job, p dispatch.Progress, called func(volunteer string) s
 		Reason: j.Reason, Policy: j.Policy, Priority: j.Priority, Created: j.Created, Owner: j.Owner, Finished: j.Finished,
 		Media: j.Media, Bytes: j.Result.Size, TaskSeconds: float64(p.Mean) / 1e6,
 		Args: j.Args, Collect: Collect(j.Collect), Split: j.Split,
-		Tasks: Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting, Skipped: p.Skipped},
+		Tasks:   Tasks{Total: j.Tasks, Done: p.Done, Lent: p.Lent, Waiting: p.Waiting, Voting: p.Voting, Skipped: p.Skipped},
 		OnError: OnErrorFail, Skipped: viewSkips(p.Skips),
 	}
 	if j.OnError == ledger.OnErrorSkip {

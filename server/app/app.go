@@ -48,6 +48,7 @@ type Config struct {
 	TaskTime       time.Duration `help:"How long one task may compute." default:"60s" env:"POTLUCK_TASK_TIME"`
 	TaskOutput     int           `help:"Bytes that one task may write." default:"16777216" env:"POTLUCK_TASK_OUTPUT"`
 	TaskMemory     int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
+	StageMemory    int           `help:"The same for reduce and render, which the server itself runs; 0 is --task-memory." default:"0" env:"POTLUCK_STAGE_MEMORY"`
 	Executors      int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores. One more runs what takes no more than 10 s." default:"0" env:"POTLUCK_EXECUTORS"`
 	RefereeShare   float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
 	NetworkV4      int           `help:"How many bits of an IPv4 address are its network, from 8 to 32: volunteers of one have one vote on a task." name:"network-v4" default:"24" env:"POTLUCK_NETWORK_V4"`
@@ -68,6 +69,8 @@ func (c *Config) Validate() error {
 		return errors.New("--task-output is from 1 KiB to 64 MiB")
 	case c.TaskMemory < 1<<20 || c.TaskMemory > 2<<30 || c.TaskMemory&(c.TaskMemory-1) != 0:
 		return errors.New("--task-memory is a power of two, from 1 MiB to 2 GiB: modules are written for it, and should be the same on many grids")
+	case c.StageMemory != 0 && (c.StageMemory < c.TaskMemory || c.StageMemory > 2<<30 || c.StageMemory&(c.StageMemory-1) != 0):
+		return errors.New("--stage-memory is a power of two, from what --task-memory is to 2 GiB")
 	case c.RefereeShare < 0.01 || c.RefereeShare > 1:
 		return errors.New("--referee-share is from 0.01 to 1")
 	case c.NetworkV4 < 8 || c.NetworkV4 > 32 || c.NetworkV6 < 16 || c.NetworkV6 > 128:
@@ -149,7 +152,7 @@ func (a *App) start(ctx context.Context, c Config) (err error) {
 		a.log.Warn("this server has no programs of its own", "reason", err)
 	}
 	lib, err := library.New(library.Config{
-		Ledger: a.ledger, Pool: a.pool, Engine: engine, Other: process.Config{Interpreter: true}.Spawn, Memory: c.TaskMemory, Builtins: builtins,
+		Ledger: a.ledger, Pool: a.pool, Engine: engine, Other: process.Config{Interpreter: true}.Spawn, Memory: c.TaskMemory, StageMemory: c.StageMemory, Builtins: builtins,
 		Shelf: shelf.New(cache.ModulesDir(), notice), Cache: cache,
 	})
 	if err != nil {

@@ -18,7 +18,9 @@ import (
 	"potluck/contract"
 	"potluck/sandbox"
 	"potluck/sandbox/process"
+	"potluck/sandbox/profile"
 	"potluck/sandbox/wasmtest"
+	"potluck/server/program"
 	"potluck/tasks"
 )
 
@@ -104,6 +106,44 @@ func TestLargestPictureIsRendered(t *testing.T) {
 	}
 	if config, err := png.DecodeConfig(bytes.NewReader(picture)); err != nil || config.Width != size.X || config.Height != size.Y {
 		t.Errorf("a picture of %d × %d, %v", config.Width, config.Height, err)
+	}
+}
+
+// Reduce and render may have more memory than a task, unless the module's own
+// maximum is smaller.
+func TestStagesMayHaveMoreMemory(t *testing.T) {
+	pool := sandbox.NewPool(1, process.Config{}.Spawn)
+	defer pool.Close()
+	for _, c := range []struct {
+		published, task, stage int // bytes
+		render, mapped         uint32
+	}{
+		{64 << 20, 64 << 20, 128 << 20, 128 << 4, 64 << 4},
+		{32 << 20, 64 << 20, 128 << 20, 32 << 4, 32 << 4}, // it wants no more
+	} {
+		task, err := profile.Publish(wasmtest.Hog(), c.published)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wide, err := profile.Widen(task.Module, c.task, c.stage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := program.Program{
+			Module: inMemory(task.Module, sandbox.Profile), Wide: inMemory(wide.Module, sandbox.Profile),
+			Manifest: &contract.Manifest{Stages: []contract.Stage{contract.Map, contract.Render}},
+		}
+		rendered, err := p.Render(t.Context(), pool, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mapped := pool.Run(t.Context(), sandbox.Task{Module: p.Module, Args: p.MapArgs(nil)})
+		if got := binary.LittleEndian.Uint32(rendered); got > c.render || got+32 < c.render {
+			t.Errorf("render had %d pages of memory, not %d", got, c.render)
+		}
+		if got := binary.LittleEndian.Uint32(mapped.Output); got > c.mapped || got+32 < c.mapped {
+			t.Errorf("map had %d pages of memory, not %d", got, c.mapped)
+		}
 	}
 }
 

@@ -48,9 +48,9 @@ type Assembly struct {
 	turn   chan struct{} // bounds the reducing that goes on at a time
 	liars  sync.Map      // ids of volunteers whose names stand under nothing
 
-	mu    sync.Mutex
+	mu             sync.Mutex
 	count, skipped int // of parts, and of those that are left out
-	tally Tally
+	tally          Tally
 }
 
 // A level of the reduce tree; level 0 is over the parts themselves. A node of

@@ -49,6 +49,7 @@ type Config struct {
 	Shelf         *shelf.Shelf // for modules on disk
 	Cache         shelf.Cache  // where that is, with their machine code
 	Memory        int          // bytes that a program may use
+	StageMemory   int          // the same for reduce and render, if that is more
 	Builtins      []Builtin
 }
 
@@ -57,6 +58,7 @@ type Library struct {
 	config Config
 	mu     sync.Mutex
 	known  map[sandbox.ID]*ledger.Module
+	wide   map[sandbox.ID]sandbox.ID // modules as reduce and render run them
 }
 
 // New opens a library. The modules of the built-in programs are only stored
@@ -68,7 +70,7 @@ func New(c Config) (*Library, error) {
 		wait.Go(func() { failed[i] = c.Builtins[i].publish(c.Memory) })
 	}
 	wait.Wait()
-	return &Library{config: c, known: map[sandbox.ID]*ledger.Module{}}, errors.Join(failed...)
+	return &Library{config: c, known: map[sandbox.ID]*ledger.Module{}, wide: map[sandbox.ID]sandbox.ID{}}, errors.Join(failed...)
 }
 
 // published are the built-in programs as this process has published them, by
@@ -179,7 +181,45 @@ func (l *Library) Program(ctx context.Context, id sandbox.ID) (*program.Program,
 	}
 	on, err := l.config.Shelf.Put(ctx, id, func(ctx context.Context) ([]byte, error) { return l.Bytes(ctx, id) })
 	on.Profile = m.Profile
-	return &program.Program{Module: on, Manifest: m.Manifest}, err
+	if err != nil {
+		return nil, err
+	}
+	wide, err := l.widened(ctx, on)
+	return &program.Program{Module: on, Wide: wide, Manifest: m.Manifest}, err
+}
+
+// widened gives a module with the memory that reduce and render may have. Only the
+// server runs it so.
+func (l *Library) widened(ctx context.Context, m sandbox.Module) (sandbox.Module, error) {
+	if l.config.StageMemory <= l.config.Memory {
+		return m, nil
+	}
+	widen := func(ctx context.Context) (profile.Published, error) {
+		data, err := l.Bytes(ctx, m.ID)
+		if err != nil {
+			return profile.Published{}, err
+		}
+		return profile.Widen(data, l.config.Memory, l.config.StageMemory)
+	}
+	l.mu.Lock()
+	id := l.wide[m.ID]
+	l.mu.Unlock()
+	if id == "" {
+		p, err := widen(ctx)
+		if err != nil {
+			return m, err
+		}
+		id = p.ID
+		l.mu.Lock()
+		l.wide[m.ID] = id
+		l.mu.Unlock()
+	}
+	wide, err := l.config.Shelf.Put(ctx, id, func(ctx context.Context) ([]byte, error) {
+		p, err := widen(ctx)
+		return p.Module, err
+	})
+	wide.Profile = m.Profile
+	return wide, err
 }
 
 // An Invalid error says what is wrong with a module.

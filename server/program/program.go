@@ -36,7 +36,10 @@ type Runner interface {
 // A Program is a published module and what it says of itself. A plain program
 // says nothing: its Manifest is nil.
 type Program struct {
-	Module   sandbox.Module
+	Module sandbox.Module
+	// Wide is the module with the memory that reduce and render may have; the zero
+	// module stands for Module.
+	Wide     sandbox.Module
 	Manifest *contract.Manifest
 }
 
@@ -132,7 +135,11 @@ func (p *Program) Render(ctx context.Context, run Runner, params, part []byte) (
 }
 
 func (p *Program) stage(ctx context.Context, run Runner, s contract.Stage, input []byte, limit time.Duration) ([]byte, error) {
-	task := sandbox.Task{Module: p.Module, Args: []string{string(s)}, Input: input, Time: limit, Output: MaxInputs}
+	module := p.Module
+	if p.Wide.ID != "" && (s == contract.Reduce || s == contract.Render) {
+		module = p.Wide
+	}
+	task := sandbox.Task{Module: module, Args: []string{string(s)}, Input: input, Time: limit, Output: MaxInputs}
 	o := run.Run(ctx, task)
 	if o.Failure != nil && o.Failure.Kind == sandbox.Crash && ctx.Err() == nil {
 		o = run.Run(ctx, task) // once may be the machine's doing

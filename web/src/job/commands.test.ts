@@ -67,7 +67,7 @@ it('writes commands for jobs with arguments and an input', () => {
   });
   const range: Job = { ...plain, args: undefined, collect: 'concat', split: 'range:1:9', priority: 1 };
   expect(asCommand(range, 'abc', server)).toBe(
-    `potluck submit abc --server ${server} --split range:1:9 --policy trusted --title echo`,
+    `potluck submit abc --server ${server} --split range:1:9 --policy trusted --on-error skip --title echo`,
   );
   expect(bodyOf(asCurl(range, 'abc', server))).toMatchObject({ input: { split: 'range:1:9' } });
 });
