@@ -178,3 +178,37 @@ func TestAllTasksSkippedFailTheJob(t *testing.T) {
 	}
 	g.refuses("POST", "/api/v1/jobs", []byte(`{"program":"square","on_error":"ignore"}`), http.StatusUnprocessableEntity, "fail or skip", "Content-Type", "application/json")
 }
+
+// A reduce that fails takes no part away: each can be had, a retry runs the stage
+// again, and whoever computed the tasks has credit for them.
+func TestFailedStageLeavesThePartsAndIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	g := serve(t, dir, nil)
+	j := post[api.Job](g, "/api/v1/jobs", []byte(`{"program":"square","params":{"numbers":[3,4]},"policy":"trusted"}`), "Content-Type", "application/json")
+	ada := g.worker("Ada", 2)
+	ada.leases(2)
+	for _, part := range []string{"[9]", "rotten"} {
+		ada.answer(part)
+	}
+	failed := func() {
+		t.Helper()
+		if j = g.ended(j.ID); j.State != api.JobStateFailed || j.Tasks.Done != 2 || !strings.Contains(j.Reason, "the reduce stage failed") {
+			t.Fatalf("%+v", j)
+		}
+		if status, _, part := g.request("GET", "/api/v1/jobs/"+j.ID+"/tasks/0/output", nil); status != http.StatusOK || string(part) != "[9]" {
+			t.Errorf("a part: %d: %s", status, part)
+		}
+		g.refuses("GET", "/api/v1/jobs/"+j.ID+"/result?partial=true", nil, http.StatusConflict, "the reduce stage failed")
+		if board := get[[]api.Standing](g, "/api/v1/leaderboard"); len(board) != 1 || board[0].Tasks != 2 {
+			t.Errorf("credit: %+v", board)
+		}
+	}
+	failed()
+	_ = ada.conn.CloseNow()
+	g.Close(context.Background())
+	g = serve(t, dir, func(c *Config) { c.StageMemory = 2 * c.TaskMemory })
+	if j = post[api.Job](g, "/api/v1/jobs/"+j.ID+"/retry", []byte{}); j.State != api.JobStateRunning {
+		t.Fatalf("retried: %+v", j)
+	}
+	failed()
+}
