@@ -488,7 +488,7 @@ type Preview struct {
 	// Complete Whether the task that was tried came to an end.
 	Complete bool `json:"complete"`
 
-	// Failure Why the task that was tried failed, if it did.
+	// Failure Why the task that was tried failed, if it did, or the first one.
 	Failure string `json:"failure,omitempty,omitzero"`
 
 	// TaskSeconds Computing time of the task that was tried; what it had when it was stopped if it is not complete.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -25,8 +26,8 @@ const (
 )
 
 // PreviewJob says what a job would be. It is checked and split as it would be,
-// and a task from its middle is tried: the first and the last are more often
-// not like the others.
+// and a task from its middle is tried: the first and the last are more often not
+// like the others. Then the first is, for it may be a header that fails.
 func (a *API) PreviewJob(c echo.Context) error {
 	body, err := readBody(c)
 	if err != nil {
@@ -59,20 +60,27 @@ func (a *API) previewOf(ctx context.Context, p caller, wanted NewJob) (preview P
 	if err != nil {
 		return preview, err
 	}
-	preview, middle, err := a.look(ctx, d, wanted.Input)
-	if err == nil {
-		a.try(ctx, d, middle, &preview)
+	preview, first, middle, err := a.look(ctx, d, wanted.Input)
+	if err != nil {
+		return preview, err
+	}
+	a.try(ctx, d, middle, preview.tried)
+	if preview.Complete && preview.Failure == "" && preview.Tasks > 2 {
+		a.try(ctx, d, first, preview.triedFirst)
 	}
 	return preview, err
 }
 
-// look splits a job and gives the numbers and the input in the middle.
-func (a *API) look(ctx context.Context, d *draft, in Input) (p Preview, middle []byte, err error) {
+// look splits a job and gives the numbers, the first input and the one in the middle.
+func (a *API) look(ctx context.Context, d *draft, in Input) (p Preview, first, middle []byte, err error) {
 	f := scratch.New(a.Scratch)
 	defer f.Close() //nolint:errcheck // nothing of it is needed
 	w := bufio.NewWriterSize(f, 256<<10)
 	var record []byte
 	inputs, err := a.inputs(ctx, d, in, func(input []byte) error {
+		if record == nil {
+			first = bytes.Clone(input)
+		}
 		record = contract.AppendRecord(record[:0], input)
 		_, err := w.Write(record)
 		return err
@@ -83,7 +91,7 @@ func (a *API) look(ctx context.Context, d *draft, in Input) (p Preview, middle [
 	if err == nil {
 		middle, err = recordAt(f.Reader(), inputs.Count/2)
 	}
-	return Preview{Tasks: inputs.Count, Bytes: inputs.Bytes}, middle, err
+	return Preview{Tasks: inputs.Count, Bytes: inputs.Bytes}, first, middle, err
 }
 
 // recordAt reads one of many records.
@@ -105,8 +113,8 @@ func recordAt(records io.Reader, number int) ([]byte, error) {
 	}
 }
 
-// try computes a task and notes how that went, or that there was no turn in time.
-func (a *API) try(ctx context.Context, d *draft, input []byte, p *Preview) {
+// try computes a task and notes how that went, unless there was no turn in time.
+func (a *API) try(ctx context.Context, d *draft, input []byte, note func(o sandbox.Outcome, limit time.Duration)) {
 	waited, cancel := context.WithTimeout(ctx, trialWait)
 	defer cancel()
 	select {
@@ -124,7 +132,7 @@ func (a *API) try(ctx context.Context, d *draft, input []byte, p *Preview) {
 	if f := o.Failure; ctx.Err() != nil || f != nil && f.Kind == sandbox.Machine {
 		return // all executors are busy, or the server has trouble of its own
 	}
-	p.tried(o, a.TaskTime)
+	note(o, a.TaskTime)
 }
 
 // tried notes what became of the task that was tried. That it ran too long is
@@ -134,5 +142,14 @@ func (p *Preview) tried(o sandbox.Outcome, limit time.Duration) {
 	p.TaskSeconds, p.Complete = o.Took.Seconds(), !stopped
 	if o.Failure != nil && (!stopped || limit <= trialTime) {
 		p.Failure = o.Err().Error()
+	}
+}
+
+// triedFirst notes a failure of the first task; how long a task takes the one from
+// the middle says.
+func (p *Preview) triedFirst(o sandbox.Outcome, limit time.Duration) {
+	var first Preview
+	if first.tried(o, limit); first.Failure != "" {
+		p.Failure = "the first task, unlike one from the middle: " + first.Failure
 	}
 }

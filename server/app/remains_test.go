@@ -60,6 +60,21 @@ func TestOutputsOfFailedJobCanBeHad(t *testing.T) {
 	g.refuses("GET", "/api/v1/jobs/"+j.ID+"/tasks/0/output", nil, http.StatusConflict, "in its result")
 }
 
+// A preview says that the first line is one that the program fails at, like a
+// header, though a line from the middle is none.
+func TestPreviewTriesTheFirstTaskToo(t *testing.T) {
+	g := serve(t, t.TempDir(), nil)
+	picky := g.publish(wasmtest.Picky("oops"))
+	p := post[api.Preview](g, "/api/v1/jobs/preview", api.NewJob{Program: picky, Input: api.Input{Text: "oops,b\n1,2\n3,4\n"}})
+	if !strings.Contains(p.Failure, "the first task") || !strings.Contains(p.Failure, "what is oops?") || !p.Complete {
+		t.Errorf("%+v", p)
+	}
+	p = post[api.Preview](g, "/api/v1/jobs/preview", api.NewJob{Program: picky, Input: api.Input{Text: "1\n1,2\n3,4\n"}})
+	if p.Failure != "" {
+		t.Errorf("%+v", p)
+	}
+}
+
 // checkLeft looks at what is left of a job that is not done.
 func (g *grid) checkLeft(id string, state api.JobState, all string, outputs map[int]string) {
 	g.t.Helper()
