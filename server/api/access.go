@@ -97,11 +97,10 @@ func (p caller) account() sandbox.Account {
 }
 
 // Queue says by which role a request stands in line, and as whose it counts
-// there: people at the machine of an open grid as nobody's. Whose token is not good
-// stands with the strangers.
+// there. Whose token is not good stands with the strangers.
 func (a *API) Queue(c echo.Context) (role, caller string) {
 	if a.Open && direct(c.Request()) {
-		return string(RoleAdmin), ""
+		return string(RoleAdmin), "this machine"
 	}
 	if t, err := a.Ledger.CheckToken(presented(c.Request())); err == nil {
 		return string(t.Role), t.ID

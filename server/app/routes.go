@@ -98,6 +98,16 @@ const (
 // has more.
 const smallBody = 64<<10 + 1
 
+// viewer is who opens a stream of events. Admins, as people at the machine of an
+// open grid are, have all of their role's.
+func (a *App) viewer(c echo.Context) (role, viewer string) {
+	role, viewer = a.api.Queue(c)
+	if role == string(api.RoleAdmin) {
+		viewer = ""
+	}
+	return role, viewer
+}
+
 // doors bounds the requests that run programs, hold much in memory or take long.
 func (a *App) doors() echo.MiddlewareFunc {
 	door := func() *guard.Doors {
@@ -105,7 +115,7 @@ func (a *App) doors() echo.MiddlewareFunc {
 	}
 	jobs, bodies, transfers := door(), door(), door()
 	whole := guard.Whole(smallBody)
-	streams := &guard.Doors{All: streamsAll, Each: streamsEach, Of: a.api.Queue}
+	streams := &guard.Doors{All: streamsAll, Each: streamsEach, Of: a.viewer}
 	doors := map[string]echo.MiddlewareFunc{}
 	for _, route := range []string{"GET /api/v1/events", "GET /api/v1/grid/events", "GET /api/v1/jobs/:id/events"} {
 		doors[route] = streams.Limit
