@@ -121,7 +121,10 @@ func TestVolunteer(t *testing.T) {
 	g.until("a task to be pending", func() bool { v := about(); return v.PendingTasks == 1 && v.PendingSeconds == 0.001 })
 	ada.echoIn(time.Millisecond)
 	g.ended(j.ID)
-	g.until("the credit", func() bool { v := about(); return v.Tasks == 2 && v.Seconds == 0.002 && v.PendingTasks == 0 && v.Name == "Ada" })
+	g.until("the credit", func() bool {
+		v := about()
+		return v.Tasks == 2 && v.Seconds == 0.002 && v.PendingTasks == 0 && v.Name == "Ada"
+	})
 	behave := func(did schedule.Did) {
 		if err := g.ledger.Behaved(t.Context(), ada.id, did, "a test says so"); err != nil {
 			t.Fatal(err)
