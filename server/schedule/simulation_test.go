@@ -82,7 +82,7 @@ func (w *world) step(e Event) {
 			w.ended = "finished"
 		case Fail:
 			w.ended = f.Reason
-		case Pending, Late, Refuse, Dissent, Confirm, Conduct, Alarm:
+		case Pending, Late, Refuse, Dissent, Confirm, Conduct, Alarm, Skip:
 		}
 	}
 }
@@ -221,6 +221,7 @@ func TestProperties(t *testing.T) {
 		c := Config{
 			Tasks: rapid.IntRange(1, 20).Draw(t, "tasks"), TimeLimit: 60 * Second,
 			Seniors: rapid.SampledFrom([]int{0, 20}).Draw(t, "seniors"), Referees: rapid.IntRange(0, 2).Draw(t, "referees"),
+			Skip: rapid.Bool().Draw(t, "skip"),
 		}
 		c.Policy = rapid.SampledFrom([]Policy{{}, {Trust: Adaptive}, {Strict, 2}, {Strict, 3}}).Draw(t, "policy")
 		j := New(c)
@@ -251,7 +252,14 @@ func TestProperties(t *testing.T) {
 					delete(accepted, f.Task)
 				case Judge:
 					judged = append(judged, f.Task)
+				case Skip:
+					if !c.Skip || !j.Skipped(f.Task) || accepted[f.Task] {
+						t.Fatalf("task %d is skipped", f.Task)
+					}
 				case Fail:
+					if c.Skip && j.Counts().Skipped < c.Tasks {
+						t.Fatalf("failed with %+v though tasks are skipped: %s", j.Counts(), f.Reason)
+					}
 					if !strings.Contains(f.Reason, "task") {
 						t.Fatalf("failed without a reason: %q", f.Reason)
 					}
@@ -293,7 +301,7 @@ func checkKept(t *rapid.T, j *Job, accepted int) {
 			}
 		}
 	}
-	if !j.over && counted != accepted || counted < j.accepted || kepts != j.kepts.used || vouches != j.vouches.used || asked != j.asked || audits != j.audits {
+	if !j.over && counted != accepted || counted < j.accepted-j.skipped || kepts != j.kepts.used || vouches != j.vouches.used || asked != j.asked || audits != j.audits {
 		t.Fatalf("%d accepted of %d, %d; %d kept of %d, %d vouches of %d, %d asked of %d, %d audits of %d",
 			counted, accepted, j.accepted, kepts, j.kepts.used, vouches, j.vouches.used, asked, j.asked, audits, j.audits)
 	}
@@ -490,7 +498,7 @@ func (y *yard) step(e Event) {
 			y.revoked++
 		case Finish:
 			y.ended = true
-		case Accept, Pending, Late, Refuse, Confirm, Retract, Judge, Conduct, Dissent, Alarm, Fail:
+		case Accept, Pending, Late, Refuse, Confirm, Retract, Judge, Conduct, Dissent, Alarm, Fail, Skip:
 		}
 	}
 }
