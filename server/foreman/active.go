@@ -72,6 +72,7 @@ type activeJob struct {
 	stillSince time.Time // nothing is lent since then; see still
 	failures   []dispatch.Failing
 	skips      []dispatch.Failing // the first tasks that were left out
+	skippedAll string             // why the job fails, all of whose tasks were left out
 	omitted    map[int]*accepted  // those that an earlier owner left out, while their log is read
 	noted      int                // failures, in all
 	inVain     string             // why the referee could not compute a task, lately
@@ -380,7 +381,12 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 			a.assembly.Remove(int(e.Task))
 			a.hungry = true
 		case schedule.Fail:
-			a.fail(ctx, e.Reason+program.InputNote(a.inputOf(ctx, e.Task)))
+			reason := e.Reason + program.InputNote(a.inputOf(ctx, e.Task))
+			if a.record.OnError == ledger.OnErrorSkip {
+				a.skippedAll = reason // the job fails once that is durable
+			} else {
+				a.fail(ctx, reason)
+			}
 		case schedule.Skip:
 			a.skip(ctx, e)
 		case schedule.Alarm:

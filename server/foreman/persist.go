@@ -139,7 +139,11 @@ func (a *activeJob) landed(ctx context.Context, w appended) error {
 // it is durable.
 func (a *activeJob) conclude(ctx context.Context) {
 	if a.job.Over() && !a.ending && !a.writing && len(a.pending.results) == 0 && a.assembly.Count() == a.record.Tasks {
-		a.finish(ctx)
+		if a.skippedAll != "" {
+			a.fail(ctx, a.skippedAll)
+		} else {
+			a.finish(ctx)
+		}
 	}
 }
 
@@ -153,11 +157,11 @@ func (a *activeJob) answerAll(b batch) {
 // meanwhile.
 func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 	task := r.Record.Task
-	if !a.job.Stands(uint32(task), r.digest()) {
-		return nil
-	}
 	if r.Record.Skipped != "" {
 		return a.leaveOut(r.Record)
+	}
+	if !a.job.Stands(uint32(task), r.digest()) {
+		return nil
 	}
 	if r.Confirms {
 		return a.assembly.Confirm(task, r.Record.Voters, r.Record.Sure)

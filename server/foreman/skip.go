@@ -35,11 +35,14 @@ func (a *activeJob) leaveOut(r assemble.Record) error {
 	if !a.job.Skipped(uint32(r.Task)) {
 		return nil
 	}
+	a.assembly.Remove(r.Task)
+	if err := a.assembly.Add(r, nil); err != nil {
+		return err
+	}
 	if len(a.skips) < keptSkips {
 		a.skips = append(a.skips, dispatch.Failing{Task: r.Task, Reason: sandbox.LastLines([]byte(r.Skipped), maxReason), At: r.Accepted})
 	}
-	a.assembly.Remove(r.Task)
-	return a.assembly.Add(r, nil)
+	return nil
 }
 
 // omit leaves out what an earlier owner of the job has left out. Was that all, the
