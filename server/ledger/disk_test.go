@@ -221,6 +221,29 @@ func TestCutOffUpload(t *testing.T) {
 	}
 }
 
+// Of an object that several store at the same time one copy stays, and no bytes that
+// belong to none.
+func TestPutsUnderOneNameLeaveOneObject(t *testing.T) {
+	l := open1(t, Config{})
+	const puts, chunks = 8, 2
+	var all sync.WaitGroup
+	for range puts {
+		all.Go(func() {
+			if err := l.PutObject(t.Context(), "one", bytes.NewReader(noise(chunks*messageSize))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	s, err := l.data.stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.State.Msgs; n != chunks+1 {
+		t.Errorf("%d messages are there, not %d", n, chunks+1)
+	}
+}
+
 // broken is a reader that fails.
 type broken struct{ error }
 

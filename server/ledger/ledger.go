@@ -65,6 +65,7 @@ type Ledger struct {
 	tokens    tokenTable
 	published published
 	owned     owned
+	naming    naming
 
 	spares     chan string   // logs that no job has yet
 	moreSpares chan struct{} // some are wanted

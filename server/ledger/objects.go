@@ -112,6 +112,11 @@ const (
 // put stores an object as the client's own Put does, which has no bound for the
 // bytes that are on their way. What is cut off leaves nothing behind.
 func (l *Ledger) put(ctx context.Context, b bucket, meta jetstream.ObjectMeta, r io.Reader) error {
+	release, err := l.naming.take(ctx, b.meta(meta.Name))
+	if err != nil {
+		return fmt.Errorf("store %s: %w", meta.Name, err)
+	}
+	defer release()
 	old, err := b.GetInfo(ctx, meta.Name)
 	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return fmt.Errorf("store %s: %w", meta.Name, sort(err))
@@ -140,6 +145,40 @@ func (l *Ledger) put(ctx context.Context, b bucket, meta jetstream.ObjectMeta, r
 		return fmt.Errorf("store %s: %w", meta.Name, err)
 	}
 	return nil
+}
+
+// naming has one put after the other under one name: what two store at the same
+// time would not be known to either, and of one nothing would be deleted.
+type naming struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{}
+}
+
+func (n *naming) take(ctx context.Context, name string) (release func(), err error) {
+	for {
+		n.mu.Lock()
+		other, done := n.busy[name], make(chan struct{})
+		if other == nil {
+			if n.busy == nil {
+				n.busy = map[string]chan struct{}{}
+			}
+			n.busy[name] = done
+		}
+		n.mu.Unlock()
+		if other == nil {
+			return func() {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				delete(n.busy, name)
+				close(done)
+			}, nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // putChunks stores the bytes of an object, in chunks, and notes what they are.
