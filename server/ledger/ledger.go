@@ -65,6 +65,7 @@ type Ledger struct {
 	tokens    tokenTable
 	published published
 	owned     owned
+	uploaded  atomic.Pointer[map[string]upload] // by their names, as they were listed last
 	naming    naming
 
 	spares     chan string   // logs that no job has yet
@@ -84,6 +85,7 @@ const markerTTL = time.Minute
 func Open(ctx context.Context, c Config) (*Ledger, error) {
 	l := &Ledger{config: c, opened: time.Now(), underway: make(chan struct{}, maxUnderway)}
 	l.keeper.begin()
+	l.uploaded.Store(&map[string]upload{})
 	l.config.Replicas = max(1, c.Replicas)
 	opening, cancel := context.WithTimeoutCause(ctx, openTime, errSilent)
 	defer cancel()

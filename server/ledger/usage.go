@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,7 +13,7 @@ import (
 // ownerHeader says in an upload's metadata whose it is.
 const ownerHeader = "Potluck-Owner"
 
-// listTime is how long it may take to list the uploads: a damaged list has no end.
+// listTime is how long it may take to list the uploads.
 const listTime = 10 * time.Second
 
 // A Usage is what somebody has in the grid.
@@ -60,16 +59,36 @@ func (l *Ledger) Usage(ctx context.Context, owner string) (u Usage, err error) {
 	u = l.Lasting(owner)
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
-	uploads, err := l.uploads.List(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+	names, err := l.uploads.names(ctx)
+	if err != nil {
 		return u, fmt.Errorf("list uploads: %w", sort(err))
 	}
-	for _, o := range uploads {
-		if o.Headers.Get(ownerHeader) == owner {
-			u.Bytes += int64(o.Size)
+	now := map[string]upload{}
+	before := l.uploaded.Load()
+	for _, name := range names {
+		o, known := (*before)[name]
+		if !known {
+			info, err := l.uploads.GetInfo(ctx, name)
+			if Trouble(err) != "" {
+				return u, fmt.Errorf("look at an upload: %w", sort(err))
+			}
+			if err != nil {
+				continue // it has just gone, or is damaged
+			}
+			o = upload{info.Headers.Get(ownerHeader), int64(info.Size)}
+		}
+		if now[name] = o; o.owner == owner {
+			u.Bytes += o.bytes
 		}
 	}
+	l.uploaded.Store(&now)
 	return u, nil
+}
+
+// An upload is whose it is, and its size. It never changes, so it is looked up once.
+type upload struct {
+	owner string
+	bytes int64
 }
 
 // Lasting sums up what an owner has but for the uploads, which go by themselves.
