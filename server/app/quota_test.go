@@ -56,3 +56,17 @@ func TestResultsCountToTheSubmitter(t *testing.T) {
 		t.Errorf("when there is room: %+v", second)
 	}
 }
+
+// An artefact that its submitter has no room for fails the job, also where all
+// results before it were too few to be counted.
+func TestAnArtefactOverTheQuotaFailsItsJob(t *testing.T) {
+	g := servePublic(t, func(c *Config) { c.SubmitterBytes = 800_000 })
+	s := g.submitter().Token
+	program := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), with(s, "Content-Type", "application/wasm")...).ID
+	j := post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: program, Input: api.Input{Split: "range:1:4"}, Policy: "trusted"}, with(s)...)
+	ada := g.worker("Ada", 4)
+	for _, l := range ada.leases(4) {
+		ada.result(wire.Result{Lease: l.ID, Output: bytes.Repeat([]byte("result "), 30_000)})
+	}
+	g.await(j.ID, func(j api.Job) bool { return j.State == api.JobStateFailed && strings.Contains(j.Reason, "delete jobs that have ended") })
+}

@@ -272,9 +272,11 @@ func (a *activeJob) finish(ctx context.Context) {
 	})
 }
 
-// finishFailed fails the job if its program is to blame, and else only says so.
+// finishFailed fails the job if its program or the submitter's quota is to blame,
+// and else only says so.
 func (a *activeJob) finishFailed(ctx context.Context, err error) error {
-	if !program.IsFault(err) || ctx.Err() != nil {
+	_, over := errors.AsType[*quotaError](err)
+	if !over && !program.IsFault(err) || ctx.Err() != nil {
 		return err
 	}
 	if err := a.reward(ctx); err != nil {
