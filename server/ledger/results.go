@@ -53,11 +53,36 @@ func (l *Ledger) OpenResults(ctx context.Context, j *Job, replay func([]byte) er
 	if r.seq = last; last == 0 {
 		return r, false, nil
 	}
-	if err := r.append(ctx, pack(kindOwner, [][]byte{[]byte(l.Server)})); err != nil {
+	lost, err := r.own(ctx)
+	if err != nil {
 		return nil, false, err
 	}
 	damaged, err = r.replay(ctx, s, last, replay)
-	return r, damaged, err
+	return r, damaged || lost, err
+}
+
+// own makes this server the owner of a log. lost says that the store still counts
+// messages that it has lost: nobody was faster, but no append would be expected.
+func (r *Results) own(ctx context.Context) (lost bool, err error) {
+	mark := pack(kindOwner, [][]byte{[]byte(r.ledger.Server)})
+	if err := r.append(ctx, mark); !errors.Is(err, ErrFenced) {
+		return false, err
+	}
+	s, err := r.ledger.js.Stream(ctx, r.name)
+	if err != nil || s.CachedInfo().State.LastSeq != r.seq {
+		return false, ErrFenced
+	}
+	err = r.ledger.write(ctx, func(ctx context.Context) error {
+		ack, err := r.ledger.js.Publish(ctx, logSubject(r.name), mark, jetstream.WithRetryAttempts(0))
+		if err == nil {
+			r.seq = ack.Sequence
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("append to results that are damaged: %w", err)
+	}
+	return true, nil
 }
 
 // ReadResults gives what is in the log of a job to yield, record by record,
