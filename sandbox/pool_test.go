@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -185,6 +186,44 @@ func TestTurnsAreNotSavedUp(t *testing.T) {
 			}
 		}
 		wait.Wait()
+	})
+}
+
+// What the jobs of an owner have had is not forgotten when another owner comes.
+func TestTurnsOfAnOwnersJobsOutlastOthersComing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := NewTurns(1, 0)
+		order := make(chan Account, 6)
+		var wait sync.WaitGroup
+		come := func(a Account) {
+			wait.Go(func() {
+				w, err := turns.Take(t.Context(), a)
+				if err != nil {
+					t.Error(err)
+				}
+				order <- a
+				time.Sleep(map[string]time.Duration{"long": 10, "short": 1, "other": 1}[a.Job] * time.Second)
+				w.Leave()
+			})
+			synctest.Wait()
+		}
+		long, short := Account{"Ada", "long"}, Account{"Ada", "short"}
+		for _, a := range []Account{long, long, short, short, short} {
+			come(a)
+		}
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		come(Account{"Bob", "other"})
+		wait.Wait()
+		close(order)
+		var hers []string
+		for a := range order {
+			if a.Owner == "Ada" {
+				hers = append(hers, a.Job)
+			}
+		}
+		if !slices.Equal(hers, []string{"long", "short", "short", "short", "long"}) {
+			t.Errorf("Ada's turns went to %v", hers)
+		}
 	})
 }
 

@@ -133,10 +133,10 @@ func (t *Turns) level(a Account) {
 		here[w.account.Owner], jobs[w.account] = true, true
 	}
 	if !here[a.Owner] {
-		level(t.owners, a.Owner, func(owner string) bool { return here[owner] })
+		level(t.owners, a.Owner, func(string) bool { return true }, here)
 	}
 	if !jobs[a] {
-		level(t.jobs, a, func(b Account) bool { return b.Owner == a.Owner && jobs[b] })
+		level(t.jobs, a, func(b Account) bool { return b.Owner == a.Owner }, jobs)
 	}
 	for b := range t.jobs { // of owners who were forgotten
 		if _, known := t.owners[b.Owner]; !known {
@@ -145,15 +145,16 @@ func (t *Turns) level(a Account) {
 	}
 }
 
-func level[K comparable](had map[K]time.Duration, comes K, here func(K) bool) {
+// level compares who comes with those that among says.
+func level[K comparable](had map[K]time.Duration, comes K, among func(K) bool, here map[K]bool) {
 	least, some := time.Duration(0), false
 	for k, d := range had {
-		if here(k) && (!some || d < least) {
+		if among(k) && here[k] && (!some || d < least) {
 			least, some = d, true
 		}
 	}
 	for k, d := range had {
-		if !here(k) && (!some || d <= least) {
+		if among(k) && !here[k] && (!some || d <= least) {
 			delete(had, k)
 		}
 	}
