@@ -200,7 +200,7 @@ func (a *Assembly) Confirm(task int, by []Voter, sure bool) error {
 		return err
 	}
 	counted := r
-	r.Voters, r.Sure = append(r.Voters, by...), r.Sure || sure
+	r.Voters, r.Sure = r.And(by), r.Sure || sure
 	r.Tries = max(r.Tries, len(r.Voters))
 	data, err := pack(r, output)
 	if err != nil {

@@ -67,3 +67,22 @@ func TestCreditsFollow(t *testing.T) {
 	a.Remove(1)
 	check("taken back")
 }
+
+// What a log says twice counts once.
+func TestConfirmedTwiceCountsOnce(t *testing.T) {
+	a := New(Plan{Tasks: 1}, nil, t.TempDir())
+	defer a.Close()
+	if err := a.Add(Record{Voters: []Voter{{ID: "Ada", Millis: 5}}, Accepted: 10}, []byte("output")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := a.Confirm(0, []Voter{{ID: "Bob", Millis: 5}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range a.Credits() {
+		if c.Tasks != 1 {
+			t.Errorf("%+v", c)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package assemble
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"potluck/contract"
@@ -60,4 +61,16 @@ func MediaType(c contract.Collect) string {
 	case contract.Concat:
 	}
 	return "application/octet-stream"
+}
+
+// And gives the voters of a record and others, each once: what an append was cut
+// off at is in a log twice.
+func (r Record) And(others []Voter) []Voter {
+	all := slices.Clone(r.Voters)
+	for _, v := range others {
+		if !slices.ContainsFunc(all, func(known Voter) bool { return known.ID == v.ID }) {
+			all = append(all, v)
+		}
+	}
+	return all
 }

@@ -214,7 +214,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 		if err != nil || !ok || !bytes.Equal(old.Hash, r.Record.Hash) {
 			return err
 		}
-		voters, e.Sure = append(old.Voters, voters...), e.Sure || old.Sure
+		voters, e.Sure = old.And(voters), e.Sure || old.Sure
 	}
 	for _, v := range voters {
 		n := a.volunteer(ctx, dispatch.Person{ID: v.ID})
