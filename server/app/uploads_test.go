@@ -182,6 +182,59 @@ func TestOutputsEndWithTheJob(t *testing.T) {
 	}
 }
 
+// An accepted output that the disk has lost has its task computed again; the others
+// stand.
+func TestLostOutputIsComputedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	g := serve(t, dir, nil)
+	j := g.echoes("a\nb\nc\n", "trusted")
+	outputs := [][]byte{bytes.Repeat([]byte("a"), 1<<20), bytes.Repeat([]byte("b"), 1<<20), bytes.Repeat([]byte("c"), 1<<20)}
+	give := func(w *worker, l wire.Lease) {
+		hash, status, body := g.upload(w, l, outputs[l.Task])
+		if a := w.result(wire.Result{Lease: l.ID, Hash: hash}); status != http.StatusCreated || a.Status != wire.Accepted {
+			t.Fatalf("%d, %s; %+v", status, body, a)
+		}
+	}
+	ada := g.worker("Ada", 2)
+	lost, kept := ada.leases(2)[0], ada.leases(2)[1]
+	give(ada, lost)
+	give(ada, kept)
+	js, err := jetstream.New(g.ledger.Conn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := js.Stream(t.Context(), "OBJ_data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(outputs[lost.Task])
+	object, err := js.ObjectStore(t.Context(), "data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := object.GetInfo(t.Context(), ledger.OutputObject(j.ID, sum[:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Purge(t.Context(), jetstream.WithPurgeSubject("$O.data.C."+info.NUID)); err != nil {
+		t.Fatal(err)
+	}
+	g.Close(t.Context())
+	g = serve(t, dir, nil)
+	bob := g.worker("Bob", 2)
+	for _, l := range slices.Clone(bob.leases(2)) {
+		if l.Task == kept.Task {
+			t.Errorf("task %d is computed again", l.Task)
+		}
+		give(bob, l)
+	}
+	g.ended(j.ID)
+	if _, _, got := g.request("GET", "/api/v1/jobs/"+j.ID+"/result", nil); !bytes.Equal(got, bytes.Join(outputs, nil)) {
+		t.Errorf("the result has %d bytes", len(got))
+	}
+}
+
 // A module that is refused leaves nothing in the cache, however often it comes.
 func TestRefusedModulesLeaveNothing(t *testing.T) {
 	dir := t.TempDir()

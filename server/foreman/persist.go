@@ -167,11 +167,9 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 		return a.assembly.Confirm(task, r.Record.Voters, r.Record.Sure)
 	}
 	if r.Object {
-		var err error
-		if r.Output, err = a.foreman.Ledger.GetObject(ctx, ledger.OutputObject(a.record.ID, r.Record.Hash)); err != nil {
+		if err := a.fetch(ctx, r); err != nil {
 			return err
 		}
-		r.Record.Bytes = len(r.Output)
 	}
 	a.assembly.Remove(task)
 	if err := a.assembly.Add(r.Record, r.Output); err != nil {
@@ -186,6 +184,26 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 		a.fail(ctx, over.Error())
 	}
 	return nil
+}
+
+// fetch reads the output of a result that is an object of its own, unless it is here.
+func (a *activeJob) fetch(ctx context.Context, r *accepted) (err error) {
+	if r.Output == nil {
+		r.Output, err = a.foreman.Ledger.GetObject(ctx, ledger.OutputObject(a.record.ID, r.Record.Hash))
+		r.Record.Bytes = len(r.Output)
+	}
+	return err
+}
+
+// lost says whether the output of a result was lost to the disk. What is left of it
+// goes, so that it is stored again when its task is computed again.
+func (a *activeJob) lost(ctx context.Context, r *accepted) (bool, error) {
+	err := a.fetch(ctx, r)
+	if !errors.Is(err, ledger.ErrDamaged) && !errors.Is(err, ledger.ErrNotFound) {
+		return false, err
+	}
+	a.log.Error("an output was lost to the disk; its task is computed again", "task", r.Record.Task, "error", err)
+	return true, a.foreman.Ledger.DeleteObject(ctx, ledger.OutputObject(a.record.ID, r.Record.Hash))
 }
 
 // replay takes a result that was accepted before this foreman owned the job. It
@@ -206,6 +224,9 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 	}
 	delete(a.omitted, task)
 	if r.Object {
+		if lost, err := a.lost(ctx, &r); lost || err != nil {
+			return err
+		}
 		a.outputs.keep(sum(r.Record.Hash))
 	}
 	voters := r.Record.Voters

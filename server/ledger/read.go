@@ -95,7 +95,7 @@ func (o *object) fill() error {
 	o.message, o.next, o.left = m.Data, m.Sequence+1, o.left-int64(len(m.Data))
 	o.hash.Write(m.Data)
 	if o.left < 0 || o.left == 0 && o.info.Digest != "SHA-256="+base64.URLEncoding.EncodeToString(o.hash.Sum(nil)) {
-		return fmt.Errorf("read %s: it is damaged", o.info.Name)
+		return fmt.Errorf("read %s: %w", o.info.Name, ErrDamaged)
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (o *object) get() (m *jetstream.RawStreamMsg, err error) {
 			return nil, o.ctx.Err()
 		}
 	}
-	return nil, fmt.Errorf("%d bytes of it are missing: it is damaged, or was deleted meanwhile", o.left)
+	return nil, fmt.Errorf("%d bytes of it are missing: %w, or was deleted meanwhile", o.left, ErrDamaged)
 }
 
 // A BlobReader reads a blob from any place on. It has one message of the store in

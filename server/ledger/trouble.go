@@ -28,6 +28,9 @@ var (
 // ErrNotFound says that the store has no such thing.
 var ErrNotFound = errors.New("not found")
 
+// ErrDamaged says that the store has no longer what it was given.
+var ErrDamaged = errors.New("it is damaged")
+
 // The codes of JetStream's errors that are of interest.
 const (
 	codeNoResources    = 10023
