@@ -136,7 +136,7 @@ func (a *activeJob) deposit(ctx context.Context, m *nats.Msg) error {
 	var said dispatch.Deposited
 	v, known := a.people.numbers[d.Person.ID]
 	h, hash := holder{d.Task, v}, sum(d.Hash)
-	if known && a.holds(h) {
+	if known && !a.ending && a.holds(h) { // else all of them go, or are gone
 		gone, ok := a.outputs.put(h, hash, d.Bytes, a.isStranger(v), int64(a.foreman.TaskOutput))
 		a.discard(ctx, gone)
 		said.Full = !ok

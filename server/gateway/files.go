@@ -60,7 +60,7 @@ func (g *Gateway) takeOutput(c echo.Context) error {
 		length = int64(g.TaskOutput) // as much as may come
 	}
 	deposit := dispatch.Deposit{Person: dispatch.Person{ID: volunteer}, Task: l.task, Hash: hash, Bytes: length}
-	if err := g.deposit(c, l.job, deposit); err != nil {
+	if err := g.deposit(c.Request().Context(), c, l.job, deposit); err != nil {
 		return err
 	}
 	output, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, int64(g.TaskOutput)))
@@ -78,7 +78,9 @@ func (g *Gateway) takeOutput(c echo.Context) error {
 		return err
 	}
 	deposit.Stored = true
-	if err := g.deposit(c, l.job, deposit); err != nil { // the lease may have ended meanwhile
+	// The lease may have ended meanwhile, and what nobody hears of stays: also that of
+	// who has hung up is said.
+	if err := g.deposit(context.WithoutCancel(c.Request().Context()), c, l.job, deposit); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusCreated)
@@ -94,7 +96,7 @@ func (g *Gateway) storeOutput(ctx context.Context, name string, output []byte) e
 }
 
 // deposit asks the owner of the job whether an output may be stored.
-func (g *Gateway) deposit(c echo.Context, job string, d dispatch.Deposit) error {
+func (g *Gateway) deposit(ctx context.Context, c echo.Context, job string, d dispatch.Deposit) error {
 	busy := func(code int, text string) error {
 		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
 		return echo.NewHTTPError(code, text)
@@ -103,7 +105,7 @@ func (g *Gateway) deposit(c echo.Context, job string, d dispatch.Deposit) error 
 	if !ok {
 		return busy(http.StatusServiceUnavailable, "no server works on the job at the moment: send the output again")
 	}
-	said, err := g.foremen.Deposit(c.Request().Context(), o, d)
+	said, err := g.foremen.Deposit(ctx, o, d)
 	switch {
 	case errors.Is(err, dispatch.ErrNobody):
 		return busy(http.StatusServiceUnavailable, "the job goes to another server: send the output again")
