@@ -237,7 +237,7 @@ type CreatedToken struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name,omitempty,omitzero"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 
 	// Token The token itself.
@@ -342,7 +342,7 @@ type Job struct {
 	// task is left out of the result, and the job says which were. If all are skipped, it fails.
 	OnError OnError `json:"on_error,omitempty,omitzero"`
 
-	// Owner Id of the submitter's token, or `anonymous`; absent if he needed none.
+	// Owner Id of the submitter's token, or `anonymous`; absent if they needed none.
 	Owner string `json:"owner,omitempty,omitzero"`
 
 	// Params Any JSON value.
@@ -476,7 +476,7 @@ type NewToken struct {
 	// Name What it is for, or whose it is.
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 }
 
@@ -598,7 +598,7 @@ type Rewritten struct {
 	Start bool `json:"start,omitempty,omitzero"`
 }
 
-// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 type Role string
 
 // Sample defines model for Sample.
@@ -627,7 +627,7 @@ type Session struct {
 	// Policy The trust policy of jobs that name none: `trusted` where everybody comes from this machine, else `adaptive`.
 	Policy string `json:"policy"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 }
 
@@ -745,7 +745,7 @@ type Token struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name,omitempty,omitzero"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 
 	// Used The last time, to the hour.
@@ -769,13 +769,13 @@ type Volunteer struct {
 	PendingSeconds float64 `json:"pending_seconds"`
 	PendingTasks   int64   `json:"pending_tasks"`
 
-	// Probation So many of them make him established.
+	// Probation So many of them make the volunteer established.
 	Probation int `json:"probation"`
 
 	// Proven Answers of a newcomer that were right.
 	Proven int `json:"proven"`
 
-	// Reason Why he is in quarantine.
+	// Reason Why they are in quarantine.
 	Reason  string  `json:"reason"`
 	Seconds float64 `json:"seconds"`
 
@@ -783,12 +783,12 @@ type Volunteer struct {
 	Tasks int64  `json:"tasks"`
 	Team  string `json:"team"`
 
-	// Trust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+	// Trust A newcomer's answers count for nothing by themselves until some were confirmed by the referee or by somebody who is believed; those of who is established count, and are compared now and then; who is in quarantine gets no work and has no credit.
 	Trust     VolunteerTrust `json:"trust"`
 	Volunteer string         `json:"volunteer"`
 }
 
-// VolunteerTrust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+// VolunteerTrust A newcomer's answers count for nothing by themselves until some were confirmed by the referee or by somebody who is believed; those of who is established count, and are compared now and then; who is in quarantine gets no work and has no credit.
 type VolunteerTrust string
 
 // Voter defines model for Voter.
@@ -799,11 +799,11 @@ type Voter struct {
 	Ms   int64  `json:"ms"`
 	Name string `json:"name,omitempty,omitzero"`
 
-	// State What he has to do with a task that is not done; absent when it is.
+	// State What they have to do with a task that is not done; absent when it is.
 	State VoterState `json:"state,omitempty,omitzero"`
 }
 
-// VoterState What he has to do with a task that is not done; absent when it is.
+// VoterState What they have to do with a task that is not done; absent when it is.
 type VoterState string
 
 // Worker defines model for Worker.
@@ -1179,7 +1179,7 @@ type ClientInterface interface {
 	// Corresponds with DELETE /session (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSession Who the grid takes the caller for, and what he may do.
+	// GetSession Who the grid takes the caller for, and what they may do.
 	//
 	// Corresponds with GET /session (the `GetSession` operationId).
 	GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1222,12 +1222,12 @@ type ClientInterface interface {
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMe Erases what a volunteer is called and their team, here and in all that they ever computed. Their secret says who they are. What they computed, and how they are known by their id, stays.
 	//
 	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 	ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	// GetVolunteer What the grid thinks of a volunteer, and their credit. One that it does not know is a newcomer.
 	//
 	// Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
 	GetVolunteer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1732,7 +1732,7 @@ func (c *Client) DeleteSession(ctx context.Context, reqEditors ...RequestEditorF
 	return c.Client.Do(req)
 }
 
-// GetSession Who the grid takes the caller for, and what he may do.
+// GetSession Who the grid takes the caller for, and what they may do.
 //
 // Corresponds with GET /session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1845,7 +1845,7 @@ func (c *Client) RevokeToken(ctx context.Context, id string, reqEditors ...Reque
 	return c.Client.Do(req)
 }
 
-// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+// ForgetMe Erases what a volunteer is called and their team, here and in all that they ever computed. Their secret says who they are. What they computed, and how they are known by their id, stays.
 //
 // Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1860,7 +1860,7 @@ func (c *Client) ForgetMe(ctx context.Context, params *ForgetMeParams, reqEditor
 	return c.Client.Do(req)
 }
 
-// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+// GetVolunteer What the grid thinks of a volunteer, and their credit. One that it does not know is a newcomer.
 //
 // Corresponds with GET /volunteers/{id} (the `GetVolunteer` operationId).
 func (c *Client) GetVolunteer(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3609,7 +3609,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /session (the `DeleteSession` operationId).
 	DeleteSessionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
 
-	// GetSessionWithResponse Who the grid takes the caller for, and what he may do.
+	// GetSessionWithResponse Who the grid takes the caller for, and what they may do.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3658,14 +3658,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /tokens/{id} (the `RevokeToken` operationId).
 	RevokeTokenWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
 
-	// ForgetMeWithResponse Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMeWithResponse Erases what a volunteer is called and their team, here and in all that they ever computed. Their secret says who they are. What they computed, and how they are known by their id, stays.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /volunteers/me (the `ForgetMe` operationId).
 	ForgetMeWithResponse(ctx context.Context, params *ForgetMeParams, reqEditors ...RequestEditorFn) (*ForgetMeResponse, error)
 
-	// GetVolunteerWithResponse What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	// GetVolunteerWithResponse What the grid thinks of a volunteer, and their credit. One that it does not know is a newcomer.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5757,7 +5757,7 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, req
 	return ParseDeleteSessionResponse(rsp)
 }
 
-// GetSessionWithResponse Who the grid takes the caller for, and what he may do.
+// GetSessionWithResponse Who the grid takes the caller for, and what they may do.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5848,7 +5848,7 @@ func (c *ClientWithResponses) RevokeTokenWithResponse(ctx context.Context, id st
 	return ParseRevokeTokenResponse(rsp)
 }
 
-// ForgetMeWithResponse Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+// ForgetMeWithResponse Erases what a volunteer is called and their team, here and in all that they ever computed. Their secret says who they are. What they computed, and how they are known by their id, stays.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5861,7 +5861,7 @@ func (c *ClientWithResponses) ForgetMeWithResponse(ctx context.Context, params *
 	return ParseForgetMeResponse(rsp)
 }
 
-// GetVolunteerWithResponse What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+// GetVolunteerWithResponse What the grid thinks of a volunteer, and their credit. One that it does not know is a newcomer.
 //
 // Returns a wrapper object for the known response body format(s).
 //

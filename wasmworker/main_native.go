@@ -32,7 +32,7 @@ var version = "dev" // set by make
 
 type options struct {
 	Server    string        `required:"" help:"URL of the grid." env:"POTLUCK_SERVER"`
-	Slots     int           `help:"Tasks to compute at a time; 0 is one a core." default:"0" env:"POTLUCK_SLOTS"`
+	Slots     int           `help:"Tasks to compute at a time; 0 is one a core, or what a container's quota allows." default:"0" env:"POTLUCK_SLOTS"`
 	Name      string        `help:"What to be called, for all to see; nothing by default." env:"POTLUCK_NAME"`
 	Team      string        `help:"Team to compute for, for all to see." env:"POTLUCK_TEAM"`
 	Identity  string        `help:"File with the secret that the grid knows this volunteer by; it is made when there is none. Runners with the same one are one volunteer, with one vote. 'none' for another identity each time." default:"${identity}" env:"POTLUCK_IDENTITY"`
@@ -43,7 +43,7 @@ type options struct {
 	MaxTime   time.Duration `help:"End after so long, like 55m." env:"POTLUCK_MAX_TIME"`
 	Grace     time.Duration `help:"How long tasks may go on after a signal to end; then they are given back." default:"30s" env:"POTLUCK_GRACE"`
 	Cache     string        `help:"Folder for modules and machine code; the system's cache folder by default." env:"POTLUCK_CACHE"`
-	Erase     bool          `help:"Have the grid erase the name of this volunteer, and end. Runners of his that are connected should have ended before: they would say it again."`
+	Erase     bool          `help:"Have the grid erase the name and the team of this volunteer, and end. Other runners of the same identity should have ended before: they would say them again."`
 	JSON      bool          `help:"Print what happens as a JSON object a line."`
 	Quiet     bool          `short:"q" help:"Log warnings only."`
 

@@ -233,7 +233,7 @@ type CreatedToken struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name,omitempty,omitzero"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 
 	// Token The token itself.
@@ -338,7 +338,7 @@ type Job struct {
 	// task is left out of the result, and the job says which were. If all are skipped, it fails.
 	OnError OnError `json:"on_error,omitempty,omitzero"`
 
-	// Owner Id of the submitter's token, or `anonymous`; absent if he needed none.
+	// Owner Id of the submitter's token, or `anonymous`; absent if they needed none.
 	Owner string `json:"owner,omitempty,omitzero"`
 
 	// Params Any JSON value.
@@ -472,7 +472,7 @@ type NewToken struct {
 	// Name What it is for, or whose it is.
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 }
 
@@ -594,7 +594,7 @@ type Rewritten struct {
 	Start bool `json:"start,omitempty,omitzero"`
 }
 
-// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 type Role string
 
 // Sample defines model for Sample.
@@ -623,7 +623,7 @@ type Session struct {
 	// Policy The trust policy of jobs that name none: `trusted` where everybody comes from this machine, else `adaptive`.
 	Policy string `json:"policy"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 }
 
@@ -741,7 +741,7 @@ type Token struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name,omitempty,omitzero"`
 
-	// Role `admin` may do everything, `submitter` submit and change his own jobs, `runner` compute; `anonymous` is nobody's token.
+	// Role `admin` may do everything, `submitter` submit and change their own jobs, `runner` compute; `anonymous` is nobody's token.
 	Role Role `json:"role"`
 
 	// Used The last time, to the hour.
@@ -765,13 +765,13 @@ type Volunteer struct {
 	PendingSeconds float64 `json:"pending_seconds"`
 	PendingTasks   int64   `json:"pending_tasks"`
 
-	// Probation So many of them make him established.
+	// Probation So many of them make the volunteer established.
 	Probation int `json:"probation"`
 
 	// Proven Answers of a newcomer that were right.
 	Proven int `json:"proven"`
 
-	// Reason Why he is in quarantine.
+	// Reason Why they are in quarantine.
 	Reason  string  `json:"reason"`
 	Seconds float64 `json:"seconds"`
 
@@ -779,12 +779,12 @@ type Volunteer struct {
 	Tasks int64  `json:"tasks"`
 	Team  string `json:"team"`
 
-	// Trust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+	// Trust A newcomer's answers count for nothing by themselves until some were confirmed by the referee or by somebody who is believed; those of who is established count, and are compared now and then; who is in quarantine gets no work and has no credit.
 	Trust     VolunteerTrust `json:"trust"`
 	Volunteer string         `json:"volunteer"`
 }
 
-// VolunteerTrust The answers of a newcomer are compared with those of others, those of who is established now and then; who is in quarantine gets no work and has no credit.
+// VolunteerTrust A newcomer's answers count for nothing by themselves until some were confirmed by the referee or by somebody who is believed; those of who is established count, and are compared now and then; who is in quarantine gets no work and has no credit.
 type VolunteerTrust string
 
 // Voter defines model for Voter.
@@ -795,11 +795,11 @@ type Voter struct {
 	Ms   int64  `json:"ms"`
 	Name string `json:"name,omitempty,omitzero"`
 
-	// State What he has to do with a task that is not done; absent when it is.
+	// State What they have to do with a task that is not done; absent when it is.
 	State VoterState `json:"state,omitempty,omitzero"`
 }
 
-// VoterState What he has to do with a task that is not done; absent when it is.
+// VoterState What they have to do with a task that is not done; absent when it is.
 type VoterState string
 
 // Worker defines model for Worker.
@@ -985,7 +985,7 @@ type ServerInterface interface {
 	// DeleteSession Log a browser out. The token stays good.
 	// (DELETE /session)
 	DeleteSession(ctx echo.Context) error
-	// GetSession Who the grid takes the caller for, and what he may do.
+	// GetSession Who the grid takes the caller for, and what they may do.
 	// (GET /session)
 	GetSession(ctx echo.Context) error
 	// CreateSession Log a browser in, with a cookie that holds the token.
@@ -1000,10 +1000,10 @@ type ServerInterface interface {
 	// RevokeToken End a token. For admins.
 	// (DELETE /tokens/{id})
 	RevokeToken(ctx echo.Context, id string) error
-	// ForgetMe Erases what a volunteer is called and his team, here and in all that he ever computed. His secret says who he is. What he computed, and how he is known by his id, stays.
+	// ForgetMe Erases what a volunteer is called and their team, here and in all that they ever computed. Their secret says who they are. What they computed, and how they are known by their id, stays.
 	// (DELETE /volunteers/me)
 	ForgetMe(ctx echo.Context, params ForgetMeParams) error
-	// GetVolunteer What the grid thinks of a volunteer, and his credit. One that it does not know is a newcomer.
+	// GetVolunteer What the grid thinks of a volunteer, and their credit. One that it does not know is a newcomer.
 	// (GET /volunteers/{id})
 	GetVolunteer(ctx echo.Context, id string) error
 	// Pardon Lift the quarantine of a volunteer, who is a newcomer again. For admins.

@@ -50,7 +50,7 @@ type Config struct {
 	TaskMemory     int           `help:"Bytes of memory that a program may use." default:"536870912" env:"POTLUCK_TASK_MEMORY"`
 	StageMemory    int           `help:"The same for reduce and render, which the server itself runs; 0 is --task-memory." default:"0" env:"POTLUCK_STAGE_MEMORY"`
 	Executors      int           `help:"Programs that the server itself runs at a time, to split, reduce and render; 0 is half the cores. One more runs what takes no more than 10 s." default:"0" env:"POTLUCK_EXECUTORS"`
-	RefereeShare   float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
+	RefereeShare   float64       `help:"How much of a core the server itself may spend on tasks that volunteers disagree on, or that nobody else can confirm; from 0.01 to 1." default:"0.5" env:"POTLUCK_REFEREE_SHARE"`
 	NetworkV4      int           `help:"How many bits of an IPv4 address are its network, from 8 to 32: volunteers of one have one vote on a task." name:"network-v4" default:"24" env:"POTLUCK_NETWORK_V4"`
 	NetworkV6      int           `help:"The same for IPv6, from 16 to 128." name:"network-v6" default:"48" env:"POTLUCK_NETWORK_V6"`
 	MaxJobs        int           `help:"Jobs worked on at a time; the others wait." default:"1000" env:"POTLUCK_MAX_JOBS"`

@@ -17,7 +17,7 @@ const ada: Volunteer = {
   pending_seconds: 0,
 };
 
-it('tells a volunteer what the grid thinks of him', () => {
+it('tells a volunteer what the grid thinks of them', () => {
   expect(trustWords(ada)).toBe(
     'Your answers count by themselves once 3 were confirmed by the server or by volunteers who are believed; 2 were so far.',
   );

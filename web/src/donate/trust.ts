@@ -4,7 +4,7 @@ import { sentence } from './states';
 
 export type Volunteer = components['schemas']['Volunteer'];
 
-/** What the grid thinks of a volunteer, in words for him. */
+/** What the grid thinks of a volunteer, in words for them. */
 export function trustWords({ trust, proven, probation, answered, checked, reason }: Volunteer): string {
   switch (trust) {
     case 'newcomer':

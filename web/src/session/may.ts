@@ -1,16 +1,16 @@
 import type { Job, Module, Session } from '../api/client';
 
-// What the grid would say to somebody who tried, said before he does. Of a session that is not known
+// What the grid would say to somebody who tried, said before they do. Of a session that is not known
 // yet nothing is said: the grid itself has the last word.
 
-/** Why he may submit nothing at all; empty if he may. */
+/** Why they may submit nothing at all; empty if they may. */
 export function whyNotSubmit(session: Session | undefined): string {
   if (session?.role === 'anonymous' && !session.anonymous)
     return 'This grid takes jobs only from those whom it knows.';
   return '';
 }
 
-/** Why he may not send programs of his own, nor files. */
+/** Why they may not send programs of their own, nor files. */
 export function whyNotUpload(session: Session | undefined): string {
   if (whyNotSubmit(session)) return whyNotSubmit(session);
   if (session?.role === 'anonymous')
@@ -18,7 +18,7 @@ export function whyNotUpload(session: Session | undefined): string {
   return '';
 }
 
-/** Why he may not run a program. */
+/** Why they may not run a program. */
 export function whyNotRun(session: Session | undefined, module: Module | undefined): string {
   if (whyNotSubmit(session)) return whyNotSubmit(session);
   if (session?.role === 'anonymous' && module && !module.approved)
@@ -26,16 +26,16 @@ export function whyNotRun(session: Session | undefined, module: Module | undefin
   return '';
 }
 
-/** Why he may not change a job. */
+/** Why they may not change a job. */
 export function whyNotChange(session: Session | undefined, job: Job): string {
   if (!session || session.role === 'admin') return '';
   if (session.role === 'submitter' && job.owner === session.id) return '';
   if (session.role === 'submitter')
-    return 'Somebody else submitted this job: only he and admins may change it.';
+    return 'Somebody else submitted this job: only they and admins may change it.';
   return 'Only who submitted this job may change it, once logged in.';
 }
 
-/** Who he is, in a word or two; empty for a stranger. */
+/** Who they are, in a word or two; empty for a stranger. */
 export function nameOf(session: Session | undefined): string {
   if (!session?.id) return '';
   return session.name || `${session.role} ${session.id}`;
