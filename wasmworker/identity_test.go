@@ -61,7 +61,7 @@ func TestDamagedIdentity(t *testing.T) {
 	}
 }
 
-// Two grids cannot tell that somebody is at both, nor pose as him.
+// Two grids cannot tell that somebody is at both, nor pose as them.
 func TestForGrid(t *testing.T) {
 	secret := newSecret()
 	here := forGrid(secret, "https://grid.example")

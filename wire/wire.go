@@ -152,7 +152,7 @@ const (
 	ModulePath = "/api/v1/modules/%s"
 	InputPath  = "/api/v1/work/%s/inputs/%d"
 	OutputPath = "/api/v1/work/%s/outputs/%s"
-	// MePath is a volunteer, to whoever has his secret.
+	// MePath is a volunteer, to whoever has their secret.
 	MePath = "/api/v1/volunteers/me"
 	// LeaseHeader carries the lease, in hexadecimal, that an output answers.
 	LeaseHeader = "Potluck-Lease"

@@ -253,7 +253,7 @@ func TestDamagedProgram(t *testing.T) {
 	tab := newBrowser(t).donate(r.URL)
 	j := g.submit(client.NewJob{Program: "square"})
 	read[any](tab, `[...document.querySelectorAll("summary")].find((s) => s.textContent.includes("Log")).click()`)
-	tab.says("went back, for want of what it needs")
+	tab.says("went back, because what it needs is missing")
 	tab.look("donate-log", string(axe))
 	if j := g.follow(j.ID, func(*client.Job) bool { return true }); j.State != client.JobStateRunning {
 		t.Errorf("beside a tab in trouble the job is %s: %s", j.State, j.Reason)

@@ -6,8 +6,8 @@ import (
 	"potluck/client"
 )
 
-// A tab has the name that its person gave, until it is told to forget him: then
-// nobody sees the name any more, not even with what he computed.
+// A tab has the name that its person gave, until it is told to forget them: then
+// nobody sees the name any more, not even with what they computed.
 func TestForgetMe(t *testing.T) {
 	g := start(t)
 	tab := newBrowser(t).open(g.URL + "/")

@@ -26,8 +26,8 @@ func public(t *testing.T) *grid {
 	return g
 }
 
-// A person is told that the grid wants to know him before he fills anything in,
-// logs in, comes back to where he was, and changes his own jobs and no others.
+// A person is told that the grid wants to know them before they fill anything in,
+// logs in, comes back to where they were, and changes their own jobs and no others.
 func TestLogin(t *testing.T) {
 	axe, err := os.ReadFile(axePath)
 	if err != nil {

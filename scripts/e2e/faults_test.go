@@ -194,7 +194,7 @@ func TestRunnerOptions(t *testing.T) {
 }
 
 // Runners with one identity are one volunteer, over their starts too. He can
-// take his name back.
+// take their name back.
 func TestIdentity(t *testing.T) {
 	g := start(t)
 	identity := filepath.Join(t.TempDir(), "identity")

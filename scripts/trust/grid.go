@@ -15,7 +15,7 @@ type attack struct {
 	volunteers, tasks int
 	share             float64 // of the volunteers who are saboteurs
 	rarely            bool    // they lie on a tenth of the tasks, else on all
-	alone             bool    // each has lies of his own, else they agree on one
+	alone             bool    // each has lies of their own, else they agree on one
 	atOnce            bool    // they lie from the start, else once they are established
 }
 
@@ -39,7 +39,7 @@ func digest(task uint32, lie byte, by uint32) (d schedule.Digest) {
 	return d
 }
 
-// lie gives what a saboteur answers; ok is false if he tells the truth.
+// lie gives what a saboteur answers; ok is false if they tell the truth.
 func (a attack) lie(seed uint64, task, by uint32) (d schedule.Digest, ok bool) {
 	if a.alone {
 		d = digest(task, 2, by)

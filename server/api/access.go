@@ -76,7 +76,7 @@ func callerOf(c echo.Context) caller {
 	return p
 }
 
-// owner is how the caller is noted in what is his.
+// owner is how the caller is noted in what is theirs.
 func (p caller) owner() string {
 	switch {
 	case p.role == RoleAnonymous:
@@ -174,7 +174,7 @@ func presented(r *http.Request) string {
 
 const howToGetIn = "log in, or give a token with --token-file or POTLUCK_TOKEN; whoever runs the grid makes one with: potluck token create --role submitter"
 
-// allow says why a caller may not do something, nil if he may.
+// allow says why a caller may not do something, nil if they may.
 func (a *API) allow(p caller, need Role) error {
 	switch {
 	case p.role == RoleAdmin || p.role == need && need == RoleSubmitter:
@@ -193,7 +193,7 @@ func (a *API) allow(p caller, need Role) error {
 	return refuse(http.StatusUnauthorized, "this grid wants to know who does this: "+howToGetIn)
 }
 
-// mayChange says why a caller may not change a job, nil if he may.
+// mayChange says why a caller may not change a job, nil if they may.
 func (p caller) mayChange(j *ledger.Job) error {
 	if p.role == RoleAdmin || p.role == RoleSubmitter && j.Owner == p.owner() {
 		return nil

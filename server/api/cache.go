@@ -8,7 +8,7 @@ import (
 
 const (
 	freshFor = time.Second // what was made is good for everybody so long
-	keptFor  = time.Minute // and kept, lest nothing has changed then
+	keptFor  = time.Minute // and is kept for longer, for it is good again if nothing has changed
 	maxKept  = 8 << 20     // bytes of one thing that is kept
 	maxCache = 64 << 20    // bytes of all
 )

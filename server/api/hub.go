@@ -49,11 +49,11 @@ type jobTopic struct {
 	progress dispatch.Progress
 }
 
-// A viewer waits for changes of the topics that he has asked for.
+// A viewer waits for changes of the topics that they have asked for.
 type viewer struct {
 	topics []*topic
 	woken  chan struct{} // has something in it once one has changed
-	seen   int64         // version of the newest change that he has
+	seen   int64         // version of the newest change that they have
 }
 
 // hubNames is how many names of hubs there are.
@@ -77,13 +77,13 @@ func (h *hub) touch(t *topic) {
 	for v := range t.viewers {
 		select {
 		case v.woken <- struct{}{}:
-		default: // he will look anyway
+		default: // they will look anyway
 		}
 	}
 }
 
 // since reads the id of the last event that a viewer has got: all that changed
-// up to then he knows. He knows nothing if it is nonsense, or comes from
+// up to then they know. They know nothing if it is nonsense, or comes from
 // another server, where things may have happened in another order.
 func (h *hub) since(id string) int64 {
 	seen, err := strconv.ParseInt(id, 10, 64)
@@ -148,7 +148,7 @@ type news struct {
 	end     bool     // and nothing goes on
 }
 
-// news gives what has changed since the viewer looked last, of all his topics
+// news gives what has changed since the viewer looked last, of all their topics
 // at one moment. Whoever has got some of the events, in their order, and comes
 // back with the version of the last of them, misses nothing: all that changed
 // before was in them, and what changed after has a higher version.
@@ -219,7 +219,7 @@ func (h *hub) progress(p dispatch.Progress) {
 	h.touch(&t.topic)
 }
 
-// renamed hears that somebody is called something else now: jobs name him in
+// renamed hears that somebody is called something else now: jobs name them in
 // their failures. What was made of those that have ended is made again when
 // somebody wants it.
 func (h *hub) renamed(volunteer string) {

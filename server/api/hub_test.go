@@ -36,7 +36,7 @@ func happen(h *hub, r *rand.Rand) {
 
 // A reader is somebody whose connection breaks all the time.
 type reader struct {
-	id   string            // of the last event that he got
+	id   string            // of the last event that they got
 	last map[string]string // the newest of every topic, by event name and job
 }
 
@@ -85,7 +85,7 @@ func (r *reader) take(t *testing.T, event []byte) {
 var everything = wanted{jobs: []string{"job0", "job1", "job2", "job3", "job4"}, grid: true, list: true}
 
 // Whatever changes, and whenever a connection breaks: one who sends the id of
-// his last event back has in the end the newest of everything.
+// their last event back has in the end the newest of everything.
 func TestNoChangeIsLost(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 0))

@@ -27,7 +27,7 @@ import (
 // view shows a job, with the newest progress that this server has heard of.
 func (a *API) view(j *ledger.Job) Job { return viewJob(j, a.hub.latest(j.ID), a.called) }
 
-// called is what people call a volunteer: his name, or his id if he has none.
+// called is what people call a volunteer: their name, or their id if they have none.
 func (a *API) called(volunteer string) string {
 	return cmp.Or(a.Ledger.Alias(volunteer).Name, volunteer)
 }

@@ -21,7 +21,7 @@ func newQuota() quota {
 	return quota{pending: map[string]ledger.Usage{}, homeless: map[string]string{}}
 }
 
-// reserve makes sure that a caller may have more, and counts it as his until
+// reserve makes sure that a caller may have more, and counts it as theirs until
 // it is released: by then the ledger has it, or it did not come to be.
 func (a *API) reserve(ctx context.Context, p caller, more ledger.Usage) (release func(), err error) {
 	if p.role == RoleAdmin {
@@ -102,7 +102,7 @@ func (a *API) preview(p caller) (release func(), err error) {
 	}, nil
 }
 
-// settle notes whose job it is, in memory only, if he has nothing but an address.
+// settle notes whose job it is, in memory only, if they have nothing but an address.
 func (a *API) settle(p caller, job string) {
 	if p.role != RoleAnonymous {
 		return

@@ -14,7 +14,7 @@ import (
 	"potluck/wire"
 )
 
-// ForgetMe erases what a volunteer is called. His secret says who he is.
+// ForgetMe erases what a volunteer is called. Their secret says who they are.
 func (a *API) ForgetMe(c echo.Context, params ForgetMeParams) error {
 	secret, err := hex.DecodeString(params.PotluckSecret)
 	if err != nil || !wire.SecretFits(secret) {
@@ -30,7 +30,7 @@ func (a *API) ForgetMe(c echo.Context, params ForgetMeParams) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// GetVolunteer says what the grid thinks of a volunteer, and his credit.
+// GetVolunteer says what the grid thinks of a volunteer, and their credit.
 func (a *API) GetVolunteer(c echo.Context, id string) error {
 	if err := isVolunteer(id); err != nil {
 		return err

@@ -28,7 +28,7 @@ import (
 type public struct {
 	*grid
 	dir   string
-	admin string // his token
+	admin string // their token
 }
 
 func servePublic(t *testing.T, change func(*Config)) *public {
@@ -183,7 +183,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// Everybody may read, whatever his token.
+// Everybody may read, whatever their token.
 func TestReadingIsOpen(t *testing.T) {
 	g := servePublic(t, func(c *Config) { c.Anonymous, c.Closed = false, true })
 	id := g.submit(g.admin).ID
@@ -226,7 +226,7 @@ func TestOpenGrid(t *testing.T) {
 	}
 }
 
-// The first admin's token is made once, is his alone to read, and is made anew
+// The first admin's token is made once, is theirs alone to read, and is made anew
 // only when no admin is left.
 func TestFirstAdmin(t *testing.T) {
 	var log bytes.Buffer

@@ -20,7 +20,7 @@ func isOpen(c Config, listener net.Listener) bool {
 	return ok && a.IP.IsLoopback() && !c.BehindProxy
 }
 
-// adminTokenFile is where the first admin of a grid that is not open finds his
+// adminTokenFile is where the first admin of a grid that is not open finds their
 // token.
 const adminTokenFile = "admin-token"
 

@@ -62,7 +62,7 @@ func TestHeapUnderAttack(t *testing.T) { // alone: others would count
 		t.Errorf("an honest job: %+v", j)
 	}
 	// A body of 16 at most is being read, an attacker has some 64 KiB of buffers,
-	// and the one who does not read has his backlog and a message's answers.
+	// and the one who does not read has their backlog and a message's answers.
 	if grown, bound := heap()-before, 64<<20; grown > bound {
 		t.Errorf("the heap has grown by %d bytes, more than %d", grown, bound)
 	}

@@ -242,7 +242,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A viewer gets a snapshot first, only what is newer when he comes back, and
+// A viewer gets a snapshot first, only what is newer when they come back, and
 // the end of the stream with the end of the job.
 func TestEvents(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)

@@ -210,7 +210,7 @@ func TestOutputLimit(t *testing.T) {
 	}
 }
 
-// Neither viewers who do not read, nor a worker who gives back what he never
+// Neither viewers who do not read, nor a worker who gives back what it never
 // had and says hello again and again, keep others from their work.
 func TestFloods(t *testing.T) {
 	t.Parallel()

@@ -44,8 +44,8 @@ func (g *grid) result(id string) string {
 }
 
 // An established volunteer who begins to lie is believed until a newcomer is
-// tried with one of his tasks. Then all that rests on his word is computed
-// again, also after a restart, and he is sent away for good.
+// tried with one of their tasks. Then all that rests on their word is computed
+// again, also after a restart, and they are sent away for good.
 func TestCamouflage(t *testing.T) {
 	dir := t.TempDir()
 	g := serve(t, dir, nil)
@@ -88,7 +88,7 @@ func TestCamouflage(t *testing.T) {
 }
 
 // On a grid that has established volunteers a newcomer who is alone computes
-// for real, and the server confirms what he says until he is established.
+// for real, and the server confirms what they say until they are established.
 func TestNewcomerAlone(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
 	g.establish("somebody else")
@@ -101,12 +101,12 @@ func TestNewcomerAlone(t *testing.T) {
 	if j = g.ended(j.ID); j.State != api.JobStateDone || g.result(j.ID) != strings.Repeat("x\n", 12) {
 		t.Fatalf("%+v", j)
 	}
-	g.until("his reputation to be kept", func() bool {
+	g.until("their reputation to be kept", func() bool {
 		return g.ledger.Reputation(ned.id).Standing == schedule.Established
 	})
 }
 
-// A worker whose tasks run out of time, again and again, hears why he gets less
+// A worker whose tasks run out of time, again and again, hears why it gets less
 // and then nothing.
 func TestUnreliable(t *testing.T) {
 	g := serve(t, t.TempDir(), nil)
@@ -130,7 +130,7 @@ func TestUnreliable(t *testing.T) {
 		break
 	}
 	if len(w.held) > 0 {
-		t.Error("he was lent a task")
+		t.Error("they were lent a task")
 	}
 }
 
@@ -168,7 +168,7 @@ func TestLargeVerdict(t *testing.T) {
 	line := strings.Repeat("x", 1500<<10) + "\n"
 	upload := post[api.Upload](g, "/api/v1/inputs", []byte(line), "Content-Type", "application/octet-stream").ID
 	j := post[api.Job](g, "/api/v1/jobs", api.NewJob{Program: g.publish(wasmtest.Echo()), Input: api.Input{Upload: upload}, Policy: "strict:2"})
-	for _, name := range []string{"Mal", "Eve"} { // each has a lie of his own
+	for _, name := range []string{"Mal", "Eve"} { // each has a lie of their own
 		if a := g.worker(name, 1).answer(name); a.Status != wire.Pending {
 			t.Errorf("%s: %+v", name, a)
 		}

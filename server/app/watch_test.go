@@ -154,7 +154,7 @@ func TestWatchInPieces(t *testing.T) {
 	}
 }
 
-// However many look on, all get the end, each on a stream of his own.
+// However many look on, all get the end, each on a stream of their own.
 func TestManyViewers(t *testing.T) {
 	const viewers = 500
 	g := serve(t, t.TempDir(), nil)

@@ -303,7 +303,7 @@ func (a *Assembly) RecordOf(task int) (r Record, ok bool, err error) {
 }
 
 // Disown takes the name of a volunteer who has lied from under all parts, those
-// that come later too. What he gave others have confirmed, or it is removed.
+// that come later too. What they gave others have confirmed, or it is removed.
 func (a *Assembly) Disown(volunteer string) { a.liars.Store(volunteer, nil) }
 
 // Reown takes back that a volunteer has lied: what they give from now on has

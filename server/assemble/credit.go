@@ -9,7 +9,7 @@ import (
 // A Credit is what a volunteer has done in a job.
 type Credit struct {
 	Volunteer string `cbor:"1,keyasint"`
-	Tasks     int64  `cbor:"2,keyasint"` // in which his answer was the right one
+	Tasks     int64  `cbor:"2,keyasint"` // in which their answer was the right one
 	Millis    int64  `cbor:"3,keyasint"` // of computing, by what each task took
 }
 

@@ -9,7 +9,7 @@ import (
 	"potluck/contract"
 )
 
-// A Voter is a volunteer whose result was counted, and how long it took him.
+// A Voter is a volunteer whose result was counted, and how long it took them.
 type Voter struct {
 	ID     string `json:"id" cbor:"1,keyasint"`
 	Millis int64  `json:"ms" cbor:"3,keyasint"` // of computing

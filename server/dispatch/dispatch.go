@@ -58,7 +58,7 @@ type Offer struct {
 // Tasks is how many tasks an offer has, for some of those who ask.
 func (o Offer) Tasks() int { return o.Waiting + o.More }
 
-// A Person is a volunteer as jobs know him. What he is called is in the ledger.
+// A Person is a volunteer as jobs know them. What they are called is in the ledger.
 type Person struct {
 	ID      string `cbor:"1,keyasint"`
 	Trusted bool   `cbor:"3,keyasint,omitempty"` // this worker has a runner's token
@@ -221,7 +221,7 @@ const (
 type Share struct {
 	Person Person `cbor:"1,keyasint"`
 	State  string `cbor:"2,keyasint"`           // Computing, Answered or Failed
-	Millis int64  `cbor:"3,keyasint,omitempty"` // of computing, once he answered or failed
+	Millis int64  `cbor:"3,keyasint,omitempty"` // of computing, once they answered or failed
 }
 
 // The states of a share, besides Computing.

@@ -63,7 +63,7 @@ type activeJob struct {
 	unread   string // what is wrong with an input
 
 	offer      dispatch.Offer
-	hungry     bool // somebody got less than he asked for since the last offer
+	hungry     bool // somebody got less than they asked for since the last offer
 	queued     int  // Counts.Queued at the last offer
 	believed   int  // what is left of the last offer
 	nextOffer  time.Time
@@ -404,7 +404,7 @@ func (a *activeJob) conduct(e schedule.Effect) {
 		a.lied = true
 		a.assembly.Disown(id)
 		a.foreman.metrics.liars.Inc()
-		a.log.Warn("a volunteer is in quarantine: his result was wrong", "volunteer", id)
+		a.log.Warn("a volunteer is in quarantine: their result was wrong", "volunteer", id)
 	}
 	if e.Did.Reinstated {
 		a.assembly.Reown(id)

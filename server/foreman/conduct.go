@@ -121,8 +121,8 @@ func (a *activeJob) shun(ctx context.Context) {
 	}
 }
 
-// volunteer gives the number of a person, telling the scheduler who he is when
-// he is new or has another token than before.
+// volunteer gives the number of a person, telling the scheduler who they are when
+// they are new or have another token than before.
 func (a *activeJob) volunteer(ctx context.Context, p dispatch.Person) schedule.Volunteer {
 	v, known := a.people.of(p)
 	switch old := a.people.all[v]; {

@@ -3,7 +3,7 @@
 // into events, makes the effects durable, tells the gateways, puts the parts
 // together and finishes the job.
 //
-// All that a foreman knows he can build again from the job record and the
+// All that a foreman knows it can build again from the job record and the
 // accepted results in the ledger.
 package foreman
 
@@ -66,7 +66,7 @@ type Foreman struct {
 	said    map[string]said // by volunteer
 }
 
-// retryAfter is how long a foreman waits before he tries again to own a job.
+// retryAfter is how long a foreman waits before it tries again to own a job.
 const retryAfter = 2 * time.Second
 
 // New starts a foreman.

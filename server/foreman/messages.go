@@ -41,11 +41,11 @@ func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
 	return ctx.Err()
 }
 
-// decline answers whoever still waits when the job is let go, so that he asks
+// decline answers whoever still waits when the job is let go, so that they ask
 // the next owner, or learns that there is none.
 func (a *activeJob) decline(messages, queries <-chan *nats.Msg) {
 	for _, r := range append(a.underway.replies, a.pending.replies...) {
-		_ = r.message.Respond(dispatch.Encode(dispatch.Reported{})) // else he waits a little longer
+		_ = r.message.Respond(dispatch.Encode(dispatch.Reported{})) // else they wait a little longer
 	}
 	for {
 		select {

@@ -151,7 +151,7 @@ func (a *activeJob) open(task int) dispatch.Open {
 		case schedule.Failed:
 			share.State = dispatch.Failed
 		case schedule.Lapsed:
-			continue // he has nothing to do with it any more
+			continue // they have nothing to do with it any more
 		}
 		o.Shares = append(o.Shares, share)
 	}

@@ -27,7 +27,7 @@ func newReferee(pool *sandbox.Pool, share float64) *referee {
 	return &referee{pool: pool, share: share, turns: sandbox.NewTurns(1, 0)}
 }
 
-// judgedAtOnce is how many tasks of a job may wait for the referee, so that he
+// judgedAtOnce is how many tasks of a job may wait for the referee, so that it
 // does not wait for them.
 const judgedAtOnce = 2
 

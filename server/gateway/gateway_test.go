@@ -58,7 +58,7 @@ func upgrade() *http.Request {
 	return r
 }
 
-// What is held for a worker stops his messages and his leases until it is less.
+// What is held for a worker stops its messages and its leases until it is less.
 func TestBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b backlog

@@ -20,7 +20,7 @@ type outbox struct {
 func newOutbox() outbox { return outbox{mu: &sync.Mutex{}, some: make(chan struct{}, 1)} }
 
 // maxBacklog is how many bytes a gateway holds for a worker before it stops to
-// read his messages and to lend him more: what he has not taken yet, and results
+// read its messages and to lend it more: what it has not taken yet, and results
 // that the foremen have not. One message and one batch may come on top. A
 // worker that does not read at all is dead by the next ping.
 const maxBacklog = 4 << 20

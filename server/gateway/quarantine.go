@@ -22,7 +22,7 @@ func (g *Gateway) hearReputation(volunteer string, r ledger.Reputation) {
 		if s.person.ID == volunteer {
 			select {
 			case s.caught <- r.Reason:
-			default: // he has been told
+			default: // they have been told
 			}
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // Address is what an address counts as: an IPv4 address as it is, of an IPv6
-// address the network of 64 bits that its owner has to himself.
+// address the network of 64 bits that its owner has to themselves.
 func Address(text string) string {
 	ip, err := netip.ParseAddr(text)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package guard bounds what one stranger can take of the server: places,
-// memory, and time while he hardly sends or hardly reads.
+// memory, and time while they hardly send or hardly read.
 package guard
 
 import (
@@ -25,7 +25,7 @@ type Pace struct {
 // Usual is the pace of all requests.
 var Usual = Pace{While: 30 * time.Second, Rate: 16 << 10}
 
-// Slow cuts off who trickles a body, or does not read his answer.
+// Slow cuts off who trickles a body, or does not read their answer.
 func Slow(p Pace) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

@@ -56,7 +56,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// Who does not read is cut off, and the handler with him.
+// Who does not read is cut off, and the handler with them.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	cut := make(chan struct{})

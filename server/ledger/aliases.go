@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// An Alias is what a volunteer wants to be called, and his team. It is kept here and nowhere
+// An Alias is what a volunteer wants to be called, and their team. It is kept here and nowhere
 // else: whatever shows a name looks it up, so that a name that is erased is gone.
 type Alias struct {
 	Name string `json:"name,omitempty"`
@@ -38,7 +38,7 @@ const (
 	forgetEach = time.Hour // is looked for names that are to be forgotten
 )
 
-// Alias gives what a volunteer is called; the zero one if he did not say.
+// Alias gives what a volunteer is called; the zero one if they did not say.
 func (l *Ledger) Alias(volunteer string) Alias {
 	l.aliases.mu.Lock()
 	defer l.aliases.mu.Unlock()

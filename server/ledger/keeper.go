@@ -13,10 +13,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// A keeper looks after the embedded store, which does not heal by itself: what
-// could not be written once, for want of room or of a file, is never written to
-// again. So nothing is written while there is hardly any room, and a stream that
-// met with an error is opened anew once there is.
+// A keeper looks after the embedded store, which does not heal by itself: a
+// stream that could not be written once, because there was no room or no file, is
+// never written to again. So nothing is written while there is hardly any room,
+// and a stream that met with an error is opened anew once there is.
 type keeper struct {
 	config server.JetStreamConfig
 	// suspect says that something went wrong, and the streams are worth a look.

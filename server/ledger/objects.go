@@ -297,8 +297,8 @@ func OutputObject(job string, hash []byte) string {
 func OutputPrefix(job string) string { return job + ".out" }
 
 // DeleteObject removes an object, if it is there, and every trace of it: the
-// client's Delete would leave a marker for ever, and fail for want of room for it
-// in a full store, just when it is needed most.
+// client's Delete would leave a marker for ever, and fail where there is no
+// room for that, in a full store, just when it is needed most.
 func (l *Ledger) DeleteObject(ctx context.Context, name string) error {
 	o, err := l.data.GetInfo(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {

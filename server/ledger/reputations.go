@@ -16,7 +16,7 @@ import (
 // A Reputation is what the grid thinks of a volunteer. All servers share it.
 type Reputation struct {
 	schedule.Reputation
-	Reason string `json:"reason,omitempty"` // why he is in quarantine
+	Reason string `json:"reason,omitempty"` // why they are in quarantine
 	Past   string `json:"past,omitempty"`   // why they were in the one that was lifted last
 
 	revision uint64
@@ -101,8 +101,8 @@ func (l *Ledger) Established(now time.Time) (established, seniors, caught int) {
 	return established, seniors, caught
 }
 
-// Behaved adds what a volunteer did to his reputation, durably. reason says why
-// he is in quarantine, if that is what it comes to.
+// Behaved adds what a volunteer did to their reputation, durably. reason says why
+// they are in quarantine, if that is what it comes to.
 func (l *Ledger) Behaved(ctx context.Context, volunteer string, did schedule.Did, reason string) error {
 	current := l.Reputation(volunteer)
 	for {

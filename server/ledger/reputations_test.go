@@ -9,7 +9,7 @@ import (
 )
 
 // What two servers hear of a volunteer at once is added up; both know, and hear
-// of it when the other puts him in quarantine. It survives a restart.
+// of it when the other puts them in quarantine. It survives a restart.
 func TestReputations(t *testing.T) {
 	url := external(t)
 	a, b := open1(t, Config{URL: url}), open1(t, Config{URL: url})

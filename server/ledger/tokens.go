@@ -24,7 +24,7 @@ type Role string
 // The roles.
 const (
 	RoleAdmin     Role = "admin"     // everything
-	RoleSubmitter Role = "submitter" // submit jobs, and change his own
+	RoleSubmitter Role = "submitter" // submit jobs, and change their own
 	RoleRunner    Role = "runner"    // compute, as a worker that the grid's owner trusts
 )
 

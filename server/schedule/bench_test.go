@@ -40,7 +40,7 @@ func BenchmarkMemory(b *testing.B) {
 				job.Step(0, Event{Kind: Know, Reputation: Reputation{Standing: Established, Checked: 500}}, nil)
 				for {
 					effects = job.Step(0, Event{Kind: Want, N: 100}, effects[:0])
-					if len(effects) == 0 { // he has had all that he may have
+					if len(effects) == 0 { // they have had all that they may have
 						break
 					}
 					for _, l := range append([]Effect(nil), effects...) {

@@ -2,7 +2,7 @@ package schedule
 
 // How sure a job is of its results follows from a model: a share of the
 // volunteers are liars who agree with one another, and each lies on a share of
-// his tasks. A liar whose answers were compared k times, each time with those
+// their tasks. A liar whose answers were compared k times, each time with those
 // of a volunteer who is honest by the same chance, has not been caught with
 //
 //	(1 - lieRate × (1 - liars)) ^ k
@@ -22,8 +22,8 @@ const (
 	// How many results may be wrong, in the mean, in a job of each policy.
 	adaptiveError = 5e-5
 	strictError   = 1e-9
-	// window is the number of answers of a volunteer in which he is to be
-	// checked as often as it takes for his word to count.
+	// window is the number of answers of a volunteer in which they are to be
+	// checked as often as it takes for their word to count.
 	window = 200
 	// maxVoters bounds the table: more voters need no more checks.
 	maxVoters = 5

@@ -15,7 +15,7 @@ const (
 	maxShares = 20
 )
 
-// failure notes that a volunteer failed. The referee looks at it while he has
+// failure notes that a volunteer failed. The referee looks at it while it has
 // nothing else to do, so that a program that always fails is found out at once,
 // however few there are to try it; else the task goes to others first.
 func (j *Job) failure(e *Event) {
@@ -67,7 +67,7 @@ func (j *Job) noVerdict(e *Event) {
 }
 
 func (j *Job) gaveUp(o *openTask, e *Event) {
-	if e.Blame == OfMachine { // the server's own trouble: he tries again
+	if e.Blame == OfMachine { // the server's own trouble: it tries again
 		o.referee, j.served = unasked, j.now
 		if o.accepted != none { // or another opinion tells
 			o.quorum = uint8(min(j.firm(o.accepted)+1, MaxQuorum))
@@ -107,7 +107,7 @@ func (j *Job) leaveOut(task uint32) {
 
 // fail ends the job if a task cannot be done, and is all that does; under Skip the
 // task is left out instead. It takes the
-// word of the referee; or, where he failed in a way that may be his machine's
+// word of the referee; or, where it failed in a way that may be its machine's
 // fault, of volunteers who are believed; or of those alone where there is no
 // referee. Under Trusted everybody is believed. Strangers are not, whatever they
 // say and however many they are.

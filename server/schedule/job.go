@@ -81,7 +81,7 @@ type Job struct {
 	questions    []question // to others of a kind, one for each
 }
 
-// A person is a volunteer as the job knows him.
+// A person is a volunteer as the job knows them.
 type person struct {
 	Reputation
 	trusted bool
@@ -91,9 +91,9 @@ type person struct {
 	first   uint32 // vouch
 	held    int32  // leases
 	here    int32  // workers that asked and are not gone
-	drawn   int    // answers of his that were chosen to be compared
+	drawn   int    // answers of theirs that were chosen to be compared
 	round   int    // of audits in which
-	pledged int    // so many of his answers are looked at
+	pledged int    // so many of their answers are looked at
 
 	confirmed, differed bool // some answer was, see kindTally
 	expelled            bool // in quarantine for this job
@@ -140,7 +140,7 @@ type share struct {
 // The states of a share.
 const (
 	lent   uint8 = iota // being computed
-	lapsed              // given back, or past its deadline: he may get it again
+	lapsed              // given back, or past its deadline: they may get it again
 	voted
 	failed
 )
@@ -173,7 +173,7 @@ type Counts struct {
 	Skipped                              int // of those accepted, tasks that were left out instead
 	Queued                               int // how often a task has come to wait for another copy
 	Judged                               int // tasks that the referee computes, or is to,
-	Vain                                 int // and those that wait for volunteers who are believed since he cannot
+	Vain                                 int // and those that wait for volunteers who are believed since it cannot
 }
 
 // Counts counts. Open tasks are lent or voted on; waiting ones can be lent now,

@@ -44,7 +44,7 @@ func (j *Job) vouchFor(i, task uint32, v Volunteer) {
 	p.first = k.first
 }
 
-// stoodBy says whether a volunteer, or another one of his network, stands by a
+// stoodBy says whether a volunteer, or another one of their network, stands by a
 // kept result.
 func (j *Job) stoodBy(i uint32, v Volunteer) bool {
 	network := j.voter(v)

@@ -25,17 +25,17 @@ type Standing uint8
 
 // The standings.
 const (
-	Newcomer    Standing = iota // his word does not count alone
+	Newcomer    Standing = iota // their word does not count alone
 	Established                 // it does
-	Quarantined                 // he has lied, and gets no work any more
+	Quarantined                 // they have lied, and get no work any more
 )
 
 // A Reputation is what is known of a volunteer's conduct. What several jobs say
-// of him may be added in any order: it comes to the same, or nearly.
+// of them may be added in any order: it comes to the same, or nearly.
 type Reputation struct {
 	Standing Standing `json:"standing"`
 	Proven   int      `json:"proven,omitempty"`   // answers of a newcomer that were right
-	Answered int      `json:"answered,omitempty"` // answers since he is established, lately,
+	Answered int      `json:"answered,omitempty"` // answers since they are established, lately,
 	Checked  int      `json:"checked,omitempty"`  // and how many of them others have confirmed
 	Failing  int      `json:"failing,omitempty"`  // weight of what failed or ran out of time
 	FailedAt Time     `json:"failed_at,omitempty"`
@@ -44,11 +44,11 @@ type Reputation struct {
 	PardonedAt Time `json:"pardoned_at,omitempty"`
 }
 
-// Did is what a volunteer did: a change of his reputation.
+// Did is what a volunteer did: a change of their reputation.
 type Did struct {
 	Right    int  // answers that others have confirmed
-	Alone    int  // answers that were accepted on his word
-	Failures int  // tasks that failed with him and with nobody else, or that ran out of time
+	Alone    int  // answers that were accepted on their word
+	Failures int  // tasks that failed with them and with nobody else, or that ran out of time
 	Lied     bool // an answer was wrong: honest ones are the same, bit for bit
 	At       Time
 	// Reinstated says that what was taken for a lie was a difference of kinds of machines.
@@ -106,7 +106,7 @@ func (r Reputation) After(d Did) Reputation {
 }
 
 // Senior says whether others have confirmed so many answers of an established
-// volunteer that he is hardly a liar.
+// volunteer that they are hardly a liar.
 func (r Reputation) Senior() bool { return r.Standing == Established && r.Checked >= seniorChecks }
 
 // Pardoned is the reputation after the operator has lifted a quarantine: a

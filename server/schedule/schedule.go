@@ -126,7 +126,7 @@ type Event struct {
 	Blame     Blame
 
 	Reputation Reputation
-	Trusted    bool   // a trusted runner: his word is the referee's
+	Trusted    bool   // a trusted runner: their word is the referee's
 	Machine    uint32 // number that the caller gives to a kind of machine; 0 if it is not known
 	Network    uint32 // two volunteers of one network other than 0 have one vote
 	Votes      []Vote
@@ -147,7 +147,7 @@ const (
 	Confirm                   // the output just reported for Task is the accepted one: Votes agree on it now
 	Retract                   // the accepted output of Task does not count any more: nobody stands by it
 	Judge                     // the referee is to compute Task
-	Conduct                   // Volunteer behaved as Did says: his reputation changes
+	Conduct                   // Volunteer behaved as Did says: their reputation changes
 	Dissent                   // Volunteer's result for Task is not the right one
 	Alarm                     // the job is on hold: all with a Machine of a kind differ from the referee
 	Fail                      // the job fails, for Reason: Task cannot be done
@@ -158,8 +158,8 @@ const (
 // A Vote is one volunteer's agreement with an accepted result.
 type Vote struct {
 	Volunteer Volunteer
-	Lent      Time   // when he was lent the task; 0 if that is not known
-	Millis    uint32 // how long he computed
+	Lent      Time   // when they were lent the task; 0 if that is not known
+	Millis    uint32 // how long they computed
 }
 
 // An Effect is what is to be done; which fields count depends on its kind.

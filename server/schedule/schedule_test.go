@@ -258,7 +258,7 @@ func TestFairShares(t *testing.T) {
 	if got["a"] != 100 || got["b"] != 200 || got["c"] != 100 {
 		t.Errorf("shares %v, want 100, 200, 100", got)
 	}
-	// One who comes late does not get all that he would have had before.
+	// One who comes late does not get all that they would have had before.
 	claims = append(claims, Claim{"late", 1})
 	late := 0
 	for range 50 {
@@ -269,7 +269,7 @@ func TestFairShares(t *testing.T) {
 		}
 	}
 	if late < 9 || late > 12 {
-		t.Errorf("the newcomer got %d of 50, want his fifth", late)
+		t.Errorf("the newcomer got %d of 50, want their fifth", late)
 	}
 	if f.Pick(nil) != -1 {
 		t.Error("picked one of none")

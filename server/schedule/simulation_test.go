@@ -54,7 +54,7 @@ func newWorld(seed uint64) *world {
 	for range honest {
 		w.people = append(w.people, character{slowness: 1 + r.IntN(5), vanishes: 0.1 * r.Float64()})
 	}
-	if c.Policy.Trust != Trusted { // each lies in his own way, so they never agree
+	if c.Policy.Trust != Trusted { // each lies in their own way, so they never agree
 		for range r.IntN(4) {
 			w.people = append(w.people, character{lies: r.Float64(), fails: 0.2 * r.Float64(), slowness: 1 + r.IntN(90)})
 		}

@@ -5,7 +5,7 @@ const (
 	// any more.
 	founders = 10
 	// refereeBacklog is how many tasks may wait for the referee before answers are
-	// not chosen for him any more.
+	// not chosen for them any more.
 	refereeBacklog = 64
 )
 
@@ -55,7 +55,7 @@ func (j *Job) know(e *Event) {
 }
 
 // did notes what a volunteer did. Where everybody is believed, nobody can make
-// himself a name.
+// themselves a name.
 func (j *Job) did(v Volunteer, d Did) {
 	p := j.person(v)
 	if !j.weighs() || p.trusted {
@@ -94,8 +94,8 @@ func (j *Job) caught(liars []Volunteer) {
 	}
 }
 
-// shun takes from a volunteer what he was lent, and takes back what rests on
-// his word alone. His answers to open tasks are not heard any more, see counts.
+// shun takes from a volunteer what they were lent, and takes back what rests on
+// their word alone. Their answers to open tasks are not heard any more, see counts.
 func (j *Job) shun(v Volunteer) {
 	for w := range j.workers {
 		if j.workers[w].volunteer != v {
@@ -134,7 +134,7 @@ func (j *Job) callFor(o *openTask) {
 	j.call()
 }
 
-// call gives the referee what waits for him, and what nobody else can do.
+// call gives the referee what waits for it, and what nobody else can do.
 func (j *Job) call() {
 	for j.judging < j.config.Referees && !j.over && !j.paused {
 		o := j.disputed(func(o *openTask) bool { return !j.refereed(o) })

@@ -68,18 +68,18 @@ type ShareState uint8
 
 // The states of a share that others may see.
 const (
-	Computing ShareState = iota // he computes it
-	Lapsed                      // he was lent it in vain: he gave it back, or ran past his deadline
-	Answered                    // he has a result that waits for others
-	Failed                      // he failed at it
+	Computing ShareState = iota // they compute it
+	Lapsed                      // they were lent it in vain: they gave it back, or ran past their deadline
+	Answered                    // they have a result that waits for others
+	Failed                      // they failed at it
 )
 
 // A Share is what one volunteer has to do with a task that is not accepted.
 type Share struct {
 	Volunteer Volunteer
 	State     ShareState
-	Lent      Time   // when he was lent the task last; 0 if that is not known
-	Millis    uint32 // how long he computed; 0 unless he answered or failed
+	Lent      Time   // when they were lent the task last; 0 if that is not known
+	Millis    uint32 // how long they computed; 0 unless they answered or failed
 }
 
 // Shares lists who has, or had, to do with a task that is not accepted yet,

@@ -15,7 +15,7 @@ func (j *Job) ballot(e *Event) (*openTask, *share) {
 	o := j.touch(e.Task)
 	i, s := j.share(o, e.Volunteer)
 	switch {
-	case s == nil && o.accepted != none: // nobody asked him
+	case s == nil && o.accepted != none: // nobody asked them
 		j.emit(Effect{Kind: Late, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
 	case s == nil:
@@ -23,7 +23,7 @@ func (j *Job) ballot(e *Event) (*openTask, *share) {
 		j.setQuorum(o, e.Volunteer)
 	case s.state == lent:
 		j.answered(i, s, e)
-	case s.state == voted && e.Kind == Result && s.digest == e.Digest: // he did not hear the answer
+	case s.state == voted && e.Kind == Result && s.digest == e.Digest: // they did not hear the answer
 		j.emit(Effect{Kind: Pending, Task: e.Task, Volunteer: e.Volunteer, Worker: e.Worker})
 		return nil, nil
 	case s.state == voted || s.state == failed && j.weighs():

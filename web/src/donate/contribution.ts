@@ -86,7 +86,7 @@ function tell(news: News): { text: string; bad: boolean } {
     case 'loading':
       return { text: `Fetching the program of “${news.title || 'a job'}”`, bad: false };
     case 'missing':
-      return { text: `${task}${title} went back, for want of what it needs${why}`, bad: true };
+      return { text: `${task}${title} went back, because what it needs is missing${why}`, bad: true };
     case 'computed':
       return { text: `${task}${title} computed in ${duration((news.ms ?? 0) / 1000)}`, bad: false };
     case 'failed':

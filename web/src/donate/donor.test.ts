@@ -256,7 +256,7 @@ describe('the end', () => {
     },
   );
 
-  it('for want of a token is overcome with one', async () => {
+  it('without a token is overcome with one', async () => {
     const { donor, agents, started } = fakeDonor();
     (await started()).say({ kind: 'ended', code: 'token', reason: '' });
     await donor.useToken(' abc ');
