@@ -242,7 +242,7 @@ func TestRunaways(t *testing.T) {
 
 // A program that arrives damaged is the trouble of the road to the tab: the page
 // says so, the job loses nothing by it, and all goes on when the road is mended.
-func TestDamagedProgram(t *testing.T) {
+func TestDamagedProgramCostsTheJobNothing(t *testing.T) {
 	axe, err := os.ReadFile(axePath)
 	if err != nil {
 		t.Fatal(err)

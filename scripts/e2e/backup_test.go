@@ -13,7 +13,7 @@ import (
 
 // A grid whose secret is damaged does not begin, and says what to do; done so, it
 // goes on with what the backup has.
-func TestBackup(t *testing.T) {
+func TestBackupMendsADamagedSecret(t *testing.T) {
 	g := start(t)
 	g.runner("Ada")
 	j := g.submit(squares)

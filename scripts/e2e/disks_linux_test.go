@@ -20,7 +20,7 @@ import (
 // A server that cannot open a file fails no job, not even one that has all its
 // results: it says what is missing, without a path of its own, and goes on once
 // it can.
-func TestFilesUsedUp(t *testing.T) {
+func TestUsedUpFilesFailNoJob(t *testing.T) {
 	g := start(t)
 	g.runner("Ada")
 	// Enough for what is kept of it to need a file before the end.
@@ -74,7 +74,7 @@ func onDisk(t *testing.T, size string) (g *grid, disk string) {
 // A server on a disk that somebody else has filled says so, to those who submit,
 // to those who look after it, and on the page of a job that waits. Once there is
 // room it goes on by itself.
-func TestFullDisk(t *testing.T) {
+func TestFullDiskIsSaidAndHeals(t *testing.T) {
 	g, disk := onDisk(t, "200m")
 	g.runner("Ada")
 	j := g.submit(client.NewJob{Program: "sleeper", Params: params(`{"tasks":300,"work":20}`)})

@@ -37,7 +37,7 @@ func sizeOf(t *testing.T, dir string) (n int64) {
 
 // A server that is told to end while an upload comes in does not wait for it,
 // and nothing of it stays.
-func TestEndDuringUpload(t *testing.T) {
+func TestEndDuringUploadLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	g := serve(t, dir, nil)
@@ -77,7 +77,7 @@ func TestEndDuringUpload(t *testing.T) {
 }
 
 // Inputs and a result that are as large as they may be work as everything else does.
-func TestLargeResult(t *testing.T) {
+func TestLargestInputsAndResultWork(t *testing.T) {
 	t.Parallel()
 	g := serve(t, t.TempDir(), func(c *Config) { c.TaskOutput = program.MaxInput })
 	var seed [32]byte

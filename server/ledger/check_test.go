@@ -150,7 +150,7 @@ func TestDamagedJobIsDeleted(t *testing.T) {
 
 // Without its tokens or its secret a grid does not begin, and says what to do;
 // nothing is changed, so that all is well once they are back.
-func TestDamagedSecrets(t *testing.T) {
+func TestDamagedSecretsStopTheStart(t *testing.T) {
 	for _, bucket := range []string{"tokens", "grid"} {
 		for _, d := range damages {
 			t.Run(bucket+" "+d.name, func(t *testing.T) {

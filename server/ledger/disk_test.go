@@ -172,7 +172,7 @@ func noise(size int) []byte {
 
 // Large objects are stored whole, however many come at a time: what is on its way
 // to the store is bounded for all of them together.
-func TestManyLargeObjects(t *testing.T) {
+func TestManyLargeObjectsAreStored(t *testing.T) {
 	const objects = 4
 	for name, c := range map[string]Config{"embedded": {}, "external": {URL: external(t)}} {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestManyLargeObjects(t *testing.T) {
 }
 
 // An upload that is cut off leaves nothing behind, and no object.
-func TestCutOffUpload(t *testing.T) {
+func TestCutOffUploadLeavesNothing(t *testing.T) {
 	l := open1(t, Config{})
 	sender := io.MultiReader(bytes.NewReader(noise(1<<20)), broken{io.ErrUnexpectedEOF})
 	if err := l.PutUpload(t.Context(), "sender", "", sender); !errors.Is(err, io.ErrUnexpectedEOF) {
