@@ -65,6 +65,10 @@ bench: build ## measure speed and memory, beside floors measured in the same run
 trust: ## attack the scheduler with simulated saboteurs, beside models of what others do
 	go run ./scripts/trust
 
+.PHONY: chaos
+chaos: programs web ## kill, stop and starve a real server in one job, 76 times, and demand the same bytes
+	go test -v ./scripts/chaos -long -seed 0 -timeout 2h
+
 .PHONY: fuzz
 fuzz: programs web ## fuzz each parser for a minute, and all engines with ten million random functions
 	@for package in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
