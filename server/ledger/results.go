@@ -37,9 +37,9 @@ const (
 )
 
 // OpenResults opens the log of a job as its owner. What is in it is given to
-// replay, record by record, and from here on nobody else can append; while it
-// is empty, whoever appends first is the one who can. damaged says that records
-// were lost to a fault of the disk.
+// replay, record by record, and from here on nobody else can append; of a job that
+// this server has just made, whoever appends first is the one who can. damaged says
+// that records were lost to a fault of the disk.
 func (l *Ledger) OpenResults(ctx context.Context, j *Job, replay func([]byte) error) (r *Results, damaged bool, err error) {
 	r = &Results{ledger: l, name: j.Log}
 	if l.fresh(j.ID) {
@@ -50,9 +50,7 @@ func (l *Ledger) OpenResults(ctx context.Context, j *Job, replay func([]byte) er
 		return nil, false, fmt.Errorf("open the results of job %s: %w", j.ID, err)
 	}
 	last := s.CachedInfo().State.LastSeq
-	if r.seq = last; last == 0 {
-		return r, false, nil
-	}
+	r.seq = last
 	lost, err := r.own(ctx)
 	if err != nil {
 		return nil, false, err
