@@ -123,7 +123,7 @@ func disk(t *testing.T) string {
 	dir := t.TempDir()
 	// A namespace of its own: a mount there takes no privileges. It goes with the
 	// process that holds it, which ends with its input.
-	holder := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-c", `mount -t tmpfs -o size=256m none "$0" && echo mounted && exec cat`, dir) //nolint:gosec,noctx // ours
+	holder := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-c", `mount -t tmpfs -o size=256m none "$0" && echo mounted && exec cat`, dir)
 	in, err := holder.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

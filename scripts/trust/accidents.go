@@ -189,7 +189,7 @@ func (y *yard) step(e schedule.Event) {
 			y.over, y.failed = true, true
 		case schedule.Finish:
 			y.over = true
-		case schedule.Accept, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Confirm, schedule.Retract, schedule.Conduct, schedule.Dissent:
+		case schedule.Accept, schedule.Pending, schedule.Late, schedule.Refuse, schedule.Confirm, schedule.Retract, schedule.Conduct, schedule.Dissent, schedule.Skip:
 		}
 	}
 }

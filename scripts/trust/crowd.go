@@ -149,7 +149,7 @@ func (f *front) step(e schedule.Event) {
 			f.over, f.failed = true, true
 		case schedule.Finish:
 			f.over = true
-		case schedule.Pending, schedule.Late, schedule.Refuse, schedule.Confirm, schedule.Dissent, schedule.Alarm:
+		case schedule.Pending, schedule.Late, schedule.Refuse, schedule.Confirm, schedule.Dissent, schedule.Alarm, schedule.Skip:
 		}
 	}
 }

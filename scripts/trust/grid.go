@@ -169,7 +169,7 @@ func (g *grid) step(e schedule.Event) {
 			g.over = true
 		case schedule.Fail:
 			panic(fmt.Sprintf("%s, seed %d: %s", g.attack, g.seed, f.Reason))
-		case schedule.Pending, schedule.Late, schedule.Refuse, schedule.Confirm, schedule.Retract, schedule.Dissent, schedule.Alarm:
+		case schedule.Pending, schedule.Late, schedule.Refuse, schedule.Confirm, schedule.Retract, schedule.Dissent, schedule.Alarm, schedule.Skip:
 		}
 	}
 }

@@ -68,5 +68,7 @@ func TestAnArtefactOverTheQuotaFailsItsJob(t *testing.T) {
 	for _, l := range ada.leases(4) {
 		ada.result(wire.Result{Lease: l.ID, Output: bytes.Repeat([]byte("result "), 30_000)})
 	}
-	g.await(j.ID, func(j api.Job) bool { return j.State == api.JobStateFailed && strings.Contains(j.Reason, "delete jobs that have ended") })
+	g.await(j.ID, func(j api.Job) bool {
+		return j.State == api.JobStateFailed && strings.Contains(j.Reason, "delete jobs that have ended")
+	})
 }

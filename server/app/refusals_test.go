@@ -88,11 +88,12 @@ func TestBadManifests(t *testing.T) {
 
 // doubling is a schema that a checker could look at a million times for one value.
 func doubling() string {
-	text := `{"$defs":{"d0":{"type":"object"}`
+	var text strings.Builder
+	text.WriteString(`{"$defs":{"d0":{"type":"object"}`)
 	for i := 1; i <= 20; i++ {
-		text += fmt.Sprintf(`,"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}`, i, i-1, i-1)
+		fmt.Fprintf(&text, `,"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}`, i, i-1, i-1)
 	}
-	return text + `},"properties":{"v":{"$ref":"#/$defs/d20"}}}`
+	return text.String() + `},"properties":{"v":{"$ref":"#/$defs/d20"}}}`
 }
 
 // Whole numbers are integers, however they are written, up to the program.

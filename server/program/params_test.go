@@ -112,13 +112,14 @@ func TestDefinitions(t *testing.T) {
 // What is not in the dialect, or would cost too much to check, is refused with
 // the place and what to do.
 func TestSchemasOutsideTheDialect(t *testing.T) {
-	doubling := `{"$defs":{"d0":{"type":"object"}`
+	var doubling strings.Builder
+	doubling.WriteString(`{"$defs":{"d0":{"type":"object"}`)
 	for i := 1; i <= 20; i++ {
-		doubling += fmt.Sprintf(`,"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}`, i, i-1, i-1)
+		fmt.Fprintf(&doubling, `,"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{"$ref":"#/$defs/d%d"}]}`, i, i-1, i-1)
 	}
-	doubling += `},"properties":{"v":{"$ref":"#/$defs/d20"}}}`
+	doubling.WriteString(`},"properties":{"v":{"$ref":"#/$defs/d20"}}}`)
 	for schema, says := range map[string]string{
-		doubling:                            `"/$defs/d20/allOf" is not in the dialect`,
+		doubling.String():                   `"/$defs/d20/allOf" is not in the dialect`,
 		`{"properties":{"a":{"anyOf":[]}}}`: `"/properties/a/anyOf" is not in the dialect`,
 		`{"not":{}}`:                        "not in the dialect", `{"if":{}}`: "not in the dialect", `{"patternProperties":{}}`: "not in the dialect", `{"uniqueItems":true}`: "not in the dialect", `{"$id":"http://a"}`: "not in the dialect", `{"$dynamicRef":"#a"}`: "not in the dialect",
 		`{"properties":{"a":{"$ref":"https://example.com/s"}}}`:                                                 "a schema stands alone",
