@@ -18,9 +18,8 @@ import (
 )
 
 // Before the embedded store is opened its files are looked at: those of the
-// buckets here, logs when their jobs begin, and objects when they are read. A
-// damaged bucket is set aside, whole, and what can still be read of it goes into
-// a new one.
+// buckets and of the jobs' logs here, objects when they are read. A damaged bucket
+// is set aside, whole, and what can still be read of it goes into a new one.
 
 // asideFolder, in the data folder, has what was set aside. While a bucket of jobs
 // is there, nothing is swept for lack of a record.
@@ -64,7 +63,31 @@ func (l *Ledger) check(store string) error {
 			}
 		}
 	}
-	return refused
+	return errors.Join(refused, l.checkLogs(store))
+}
+
+// checkLogs has the store look at every message of a damaged log, and cut it off
+// there: by its index it would believe what is damaged, and take the memory of the
+// machine for the messages up to a number that is none.
+func (l *Ledger) checkLogs(store string) error {
+	dirs, err := filepath.Glob(filepath.Join(store, "jetstream", "*", "streams", logPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		s, err := blocks.Read(dir)
+		if err == nil && s.Damage != "" {
+			l.config.Log.Error("the log of a job is damaged; what can be read of it counts", "log", dir, "damage", s.Damage)
+			l.damagedLogs.Store(filepath.Base(dir), true)
+			if err = os.Remove(filepath.Join(dir, "msgs", "index.db")); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", dir, err)
+		}
+	}
+	return nil
 }
 
 // bucketsOf lists the folders of a store's buckets.

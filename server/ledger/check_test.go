@@ -244,7 +244,7 @@ func TestDamagedLog(t *testing.T) {
 // The store may still count the messages that a damaged log has lost, also if it
 // has lost all of them.
 func TestDamagedLogWhoseLossIsStillCounted(t *testing.T) {
-	for _, seed := range []uint64{223538199111423078, 6092381807041436571, 2859164245643329366} {
+	for _, seed := range []uint64{223538199111423078, 6092381807041436571, 2859164245643329366, 158999611405517514} {
 		damages[0].toLog(t, rand.New(rand.NewPCG(seed, 0)))
 	}
 }

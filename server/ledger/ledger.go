@@ -68,14 +68,15 @@ type Ledger struct {
 	uploaded  atomic.Pointer[map[string]upload] // by their names, as they were listed last
 	naming    naming
 
-	spares     chan string   // logs that no job has yet
-	moreSpares chan struct{} // some are wanted
-	oldLogs    []string      // that an earlier life of this server made
-	keeper     keeper
-	failing    atomic.Bool // the last write was not answered
-	unwatch    context.CancelFunc
-	cancel     context.CancelFunc
-	wait       sync.WaitGroup
+	spares      chan string   // logs that no job has yet
+	moreSpares  chan struct{} // some are wanted
+	oldLogs     []string      // that an earlier life of this server made
+	damagedLogs sync.Map      // names of those whose owner has not heard of it yet
+	keeper      keeper
+	failing     atomic.Bool // the last write was not answered
+	unwatch     context.CancelFunc
+	cancel      context.CancelFunc
+	wait        sync.WaitGroup
 }
 
 // markerTTL is how long a key that is gone leaves a mark for watchers.

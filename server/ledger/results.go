@@ -56,7 +56,11 @@ func (l *Ledger) OpenResults(ctx context.Context, j *Job, replay func([]byte) er
 		return nil, false, err
 	}
 	damaged, err = r.replay(ctx, s, last, replay)
-	return r, damaged || lost, err
+	if err == nil {
+		_, cut := l.damagedLogs.LoadAndDelete(j.Log)
+		damaged = damaged || lost || cut
+	}
+	return r, damaged, err
 }
 
 // own makes this server the owner of a log. lost says that the store still counts
