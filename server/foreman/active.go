@@ -38,7 +38,9 @@ type activeJob struct {
 	inputs   *ledger.ChunkReader
 	assembly *assemble.Assembly
 	outputs  outputs
-	owner    string       // of the job: it never changes
+	id       string // of the job; it, its owner and its number of tasks never change
+	owner    string
+	tasks    int
 	stored   atomic.Int64 // bytes of results that count to them
 	counted  int64        // likewise, when the quota was looked at last
 	people   roll
@@ -133,7 +135,7 @@ func (a *activeJob) subscribe(messages, queries chan *nats.Msg) (unsubscribe fun
 		}
 	}
 	for subject, by := range map[string]chan *nats.Msg{
-		dispatch.Subject(a.record.ID, a.own.Epoch, "*"): messages, dispatch.SubjectAsk: messages, dispatch.QuerySubject(a.record.ID): queries,
+		dispatch.Subject(a.id, a.own.Epoch, "*"): messages, dispatch.SubjectAsk: messages, dispatch.QuerySubject(a.id): queries,
 	} {
 		sub, err := a.foreman.Ledger.Conn().ChanSubscribe(subject, by)
 		if err != nil {
@@ -199,7 +201,7 @@ func (a *activeJob) start(ctx context.Context, j *ledger.Job) (err error) {
 
 // account is whose turns the job takes in the sandbox.
 func (a *activeJob) account() sandbox.Account {
-	return sandbox.Account{Owner: a.record.Owner, Job: a.record.ID}
+	return sandbox.Account{Owner: a.owner, Job: a.id}
 }
 
 // seed gives what the chances of a job are drawn from: volunteers cannot know it.
@@ -342,7 +344,7 @@ func (a *activeJob) leave(ctx context.Context) error {
 		return errors.Join(err, a.foreman.Ledger.DeleteResults(ctx, a.record), a.discardOutputs(ctx))
 	}
 	a.discard(ctx, slices.Collect(maps.Keys(a.outputs.all))) // they were not accepted
-	_, noted := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+	_, noted := a.foreman.Ledger.UpdateJob(ctx, a.id, func(j *ledger.Job) error {
 		j.Done, j.Mean, j.Kept, j.Skipped = done, mean, kept, a.assembly.Skipped()
 		return nil
 	})
@@ -367,7 +369,7 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 		switch e.Kind {
 		case schedule.Revoke:
 			worker := a.workers.names[e.Worker]
-			a.foreman.revoke(dispatch.Revoke{Worker: worker, Job: a.record.ID, Task: e.Task})
+			a.foreman.revoke(dispatch.Revoke{Worker: worker, Job: a.id, Task: e.Task})
 		case schedule.Dissent:
 			person := a.people.all[e.Volunteer]
 			a.log.Warn("a volunteer's result was not the right one", "task", e.Task, "volunteer", person.ID)
@@ -400,7 +402,7 @@ func (a *activeJob) react(ctx context.Context, effects []schedule.Effect) {
 func (a *activeJob) conduct(e schedule.Effect) {
 	id, why := a.people.all[e.Volunteer].ID, ""
 	if e.Did.Lied {
-		why = fmt.Sprintf("a result for job %s (%s) was wrong", a.record.ID, a.record.Title)
+		why = fmt.Sprintf("a result for job %s (%s) was wrong", a.id, a.record.Title)
 		a.lied = true
 		a.assembly.Disown(id)
 		a.foreman.metrics.liars.Inc()
@@ -427,7 +429,7 @@ func (a *activeJob) fail(ctx context.Context, reason string) {
 		if err != nil {
 			return err
 		}
-		_, err = a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+		_, err = a.foreman.Ledger.UpdateJob(ctx, a.id, func(j *ledger.Job) error {
 			if j.State.Final() {
 				return errOver
 			}
@@ -487,7 +489,7 @@ type progressKey struct {
 func (a *activeJob) progress() dispatch.Progress {
 	c := a.job.Counts()
 	p := dispatch.Progress{
-		Job: a.record.ID, Total: c.Total, Done: a.assembly.Count() - a.assembly.Skipped(), Lent: c.Lent, Waiting: c.Waiting,
+		Job: a.id, Total: c.Total, Done: a.assembly.Count() - a.assembly.Skipped(), Lent: c.Lent, Waiting: c.Waiting,
 		Voting: max(0, c.Open-c.Lent), Mean: a.job.Mean(), Failures: slices.Clone(a.failures),
 		Skipped: a.assembly.Skipped(), Skips: slices.Clone(a.skips),
 	}

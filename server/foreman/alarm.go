@@ -58,7 +58,7 @@ func (a *activeJob) joinAlarm() {
 	for _, j := range a.foreman.Ledger.Jobs() {
 		if j.Module == a.record.Module && j.Alarm && j.State == ledger.Paused {
 			a.step(schedule.Event{Kind: schedule.Hold})
-			id := a.record.ID
+			id := a.id
 			a.foreman.wait.Go(func() { a.foreman.hold(a.foreman.ctx, id, j.Reason) })
 			return
 		}

@@ -35,7 +35,7 @@ func (a *activeJob) reward(ctx context.Context) error {
 	if len(t.Credits) == 0 {
 		return nil
 	}
-	return a.foreman.Ledger.PutTally(ctx, a.record.ID, t)
+	return a.foreman.Ledger.PutTally(ctx, a.id, t)
 }
 
 // clearOld clears jobs that a server was cut off with.

@@ -164,7 +164,7 @@ func (f *Foreman) adopt(j *ledger.Job) {
 		return
 	}
 	a := &activeJob{
-		foreman: f, own: own, owner: j.Owner, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID),
+		foreman: f, own: own, id: j.ID, owner: j.Owner, tasks: j.Tasks, updates: make(chan *ledger.Job, 1), log: f.Log.With("job", j.ID),
 		caught: make(chan struct{}, 1), verdicts: make(chan verdict, judgedAtOnce),
 	}
 	f.mu.Lock()

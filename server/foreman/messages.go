@@ -24,7 +24,7 @@ func (a *activeJob) handle(ctx context.Context, m *nats.Msg) error {
 	switch {
 	case m.Subject == dispatch.SubjectAsk:
 		a.announce(true)
-	case m.Subject == dispatch.QuerySubject(a.record.ID):
+	case m.Subject == dispatch.QuerySubject(a.id):
 		err = a.query(ctx, m)
 	case strings.HasSuffix(m.Subject, ".take"):
 		err = a.take(ctx, m)
@@ -191,7 +191,7 @@ func (a *activeJob) answer(ctx context.Context, r dispatch.Report, answer dispat
 	} else if hash = answer.Hash; hash == nil {
 		sum := sha256.Sum256(answer.Output)
 		hash = sum[:]
-	} else if ok, err := a.foreman.Ledger.HasObject(ctx, ledger.OutputObject(a.record.ID, hash)); err != nil || !ok {
+	} else if ok, err := a.foreman.Ledger.HasObject(ctx, ledger.OutputObject(a.id, hash)); err != nil || !ok {
 		return dispatch.Verdict{Status: wire.Rejected, Reason: "the output was never sent"}, err
 	}
 	h := holder{answer.Task, e.Volunteer}

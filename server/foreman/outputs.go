@@ -183,7 +183,7 @@ func (a *activeJob) sweep(ctx context.Context) {
 // discard deletes outputs. What cannot be deleted goes with the job.
 func (a *activeJob) discard(ctx context.Context, gone []sum) {
 	for _, hash := range gone {
-		if err := a.foreman.Ledger.DeleteObject(ctx, ledger.OutputObject(a.record.ID, hash[:])); err != nil {
+		if err := a.foreman.Ledger.DeleteObject(ctx, ledger.OutputObject(a.id, hash[:])); err != nil {
 			a.log.Warn("an output that nobody needs could not be deleted", "error", err)
 		}
 	}
@@ -195,5 +195,5 @@ func (a *activeJob) discardOutputs(ctx context.Context) error {
 	if !a.outputs.ever {
 		return nil
 	}
-	return a.foreman.Ledger.Discard(ctx, ledger.OutputPrefix(a.record.ID))
+	return a.foreman.Ledger.Discard(ctx, ledger.OutputPrefix(a.id))
 }

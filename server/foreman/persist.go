@@ -138,7 +138,7 @@ func (a *activeJob) landed(ctx context.Context, w appended) error {
 // conclude finishes the job once the scheduler says that it is done, and all of
 // it is durable.
 func (a *activeJob) conclude(ctx context.Context) {
-	if a.job.Over() && !a.ending && !a.writing && len(a.pending.results) == 0 && a.assembly.Count() == a.record.Tasks {
+	if a.job.Over() && !a.ending && !a.writing && len(a.pending.results) == 0 && a.assembly.Count() == a.tasks {
 		if a.skippedAll != "" {
 			a.fail(ctx, a.skippedAll)
 		} else {
@@ -189,7 +189,7 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 // fetch reads the output of a result that is an object of its own, unless it is here.
 func (a *activeJob) fetch(ctx context.Context, r *accepted) (err error) {
 	if r.Output == nil {
-		r.Output, err = a.foreman.Ledger.GetObject(ctx, ledger.OutputObject(a.record.ID, r.Record.Hash))
+		r.Output, err = a.foreman.Ledger.GetObject(ctx, ledger.OutputObject(a.id, r.Record.Hash))
 		r.Record.Bytes = len(r.Output)
 	}
 	return err
@@ -203,7 +203,7 @@ func (a *activeJob) lost(ctx context.Context, r *accepted) (bool, error) {
 		return false, err
 	}
 	a.log.Error("an output was lost to the disk; its task is computed again", "task", r.Record.Task, "error", err)
-	return true, a.foreman.Ledger.DeleteObject(ctx, ledger.OutputObject(a.record.ID, r.Record.Hash))
+	return true, a.foreman.Ledger.DeleteObject(ctx, ledger.OutputObject(a.id, r.Record.Hash))
 }
 
 // replay takes a result that was accepted before this foreman owned the job. It
@@ -214,7 +214,7 @@ func (a *activeJob) replay(ctx context.Context, data []byte) error {
 		return fmt.Errorf("read an accepted result: %w", err)
 	}
 	task := r.Record.Task
-	if task < 0 || task >= a.record.Tasks {
+	if task < 0 || task >= a.tasks {
 		return nil
 	}
 	e := schedule.Event{Kind: schedule.Restore, Task: uint32(task), Digest: r.digest(), Sure: r.Record.Sure}
@@ -270,7 +270,7 @@ func (a *activeJob) finish(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		j, err := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+		j, err := a.foreman.Ledger.UpdateJob(ctx, a.id, func(j *ledger.Job) error {
 			if j.State.Final() {
 				return errOver
 			}
@@ -280,7 +280,7 @@ func (a *activeJob) finish(ctx context.Context) {
 			return nil
 		})
 		if errors.Is(err, errOver) { // perhaps by a try whose answer was lost
-			if j, err = a.foreman.Ledger.ReadJob(ctx, a.record.ID); err == nil && (j.State != ledger.Done || j.Result.Hash != result.Hash) {
+			if j, err = a.foreman.Ledger.ReadJob(ctx, a.id); err == nil && (j.State != ledger.Done || j.Result.Hash != result.Hash) {
 				err = errOver
 			}
 		}
@@ -303,7 +303,7 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 	if err := a.reward(ctx); err != nil {
 		return err
 	}
-	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.record.ID, func(j *ledger.Job) error {
+	_, updated := a.foreman.Ledger.UpdateJob(ctx, a.id, func(j *ledger.Job) error {
 		j.State, j.Reason, j.Finished, j.Done = ledger.Failed, clip(err.Error(), 2000), clock(), a.assembly.Count()-a.assembly.Skipped()
 		j.Kept, j.Skipped = a.stored.Load(), a.assembly.Skipped()
 		return nil
@@ -327,7 +327,7 @@ func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
 		return ledger.Blob{}, err
 	}
 	a.stored.Store(max(a.stored.Load(), f.Size())) // for others of theirs who look meanwhile
-	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
+	return a.foreman.Ledger.PutBlob(ctx, a.id+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
 }
 
 // storeTries stores some failed tries.
@@ -340,7 +340,7 @@ func (a *activeJob) storeTries(ctx context.Context, as string, tries []dispatch.
 		return ledger.Blob{}, err
 	}
 	sum := sha256.Sum256(data)
-	return a.foreman.Ledger.PutBlob(ctx, a.record.ID+as, bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]))
+	return a.foreman.Ledger.PutBlob(ctx, a.id+as, bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]))
 }
 
 // believed are the voters of a record who are not in quarantine by now. Their
@@ -357,8 +357,8 @@ func (f *Foreman) believed(r assemble.Record) []assemble.Voter {
 
 // storeRecords stores who computed what.
 func (a *activeJob) storeRecords(ctx context.Context) (records ledger.Chunks, bytes int64, err error) {
-	w := a.foreman.Ledger.NewChunks(ctx, a.record.ID+".records")
-	for i := range a.record.Tasks {
+	w := a.foreman.Ledger.NewChunks(ctx, a.id+".records")
+	for i := range a.tasks {
 		r, ok, err := a.assembly.RecordOf(i)
 		if err == nil && !ok {
 			err = fmt.Errorf("the record of task %d is missing", i)

@@ -38,7 +38,7 @@ func (a *activeJob) query(ctx context.Context, m *nats.Msg) error {
 	case dispatch.WantProgress:
 		return answer(dispatch.Encode(a.progress()), nil)
 	case dispatch.WantTasks:
-		page, done := pageOf(a.assembly, a.record.Tasks, q, a.open)
+		page, done := pageOf(a.assembly, a.tasks, q, a.open)
 		assembly := a.assembly
 		a.foreman.wait.Go(func() { // the records are on disk
 			if err := answer(withRecords(assembly, page, done)); err != nil {
@@ -164,7 +164,7 @@ const maxTiles = 1 << 16
 // tiles gives the states of all tasks.
 func (a *activeJob) tiles(q dispatch.Query) dispatch.Tiles {
 	n := min(max(1, q.N), maxTiles)
-	t := dispatch.Tiles{Size: (a.record.Tasks + n - 1) / n}
+	t := dispatch.Tiles{Size: (a.tasks + n - 1) / n}
 	for _, tile := range a.job.Tiles(t.Size) {
 		t.Done, t.Lent = append(t.Done, tile.Done), append(t.Lent, tile.Lent)
 		t.Voting, t.Failed = append(t.Voting, tile.Voting), append(t.Failed, tile.Failed)

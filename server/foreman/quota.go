@@ -21,7 +21,7 @@ func (e *quotaError) Error() string { return e.text }
 // inQuota says whether the submitter of the job may store so many bytes of its
 // results, beside all that they have: if not, that is a *quotaError.
 func (a *activeJob) inQuota(bytes int64) error {
-	f, owner := a.foreman, a.record.Owner
+	f, owner := a.foreman, a.owner
 	if !f.Ledger.HasBounds(owner) {
 		return nil
 	}

@@ -87,7 +87,7 @@ func (a *activeJob) verdictOf(ctx context.Context, task uint32, o sandbox.Outcom
 		v.answer.Failure = &wire.Failure{Kind: string(f.Kind), Message: f.Message, Stderr: o.Stderr}
 	} else if len(o.Output) > wire.MaxInline {
 		v.answer.Output, v.answer.Hash = nil, v.hash
-		err = a.foreman.Ledger.PutObject(ctx, ledger.OutputObject(a.record.ID, v.hash), bytes.NewReader(o.Output))
+		err = a.foreman.Ledger.PutObject(ctx, ledger.OutputObject(a.id, v.hash), bytes.NewReader(o.Output))
 	}
 	return v, err
 }

@@ -48,7 +48,7 @@ func (a *activeJob) leaveOut(r assemble.Record) error {
 // omit leaves out what an earlier owner of the job has left out. Was that all, the
 // job has failed, and now all is tried again.
 func (a *activeJob) omit(ctx context.Context) error {
-	if len(a.omitted) == a.record.Tasks {
+	if len(a.omitted) == a.tasks {
 		a.omitted = nil
 	}
 	for _, task := range slices.Sorted(maps.Keys(a.omitted)) {
