@@ -166,7 +166,7 @@ func (l *Ledger) ill() string {
 }
 
 // reopen opens the embedded store anew. Whoever is connected to it stays so.
-func (l *Ledger) reopen(ctx context.Context) error {
+func (l *Ledger) reopen(life context.Context) error {
 	l.keeper.opened = time.Now()
 	config := l.keeper.config
 	if err := l.embedded.ShutdownJetStream(); err != nil {
@@ -178,9 +178,9 @@ func (l *Ledger) reopen(ctx context.Context) error {
 	if ill := l.ill(); ill != "" {
 		return errors.New(ill)
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTime)
+	ctx, cancel := context.WithTimeout(life, openTime)
 	defer cancel()
-	if err := l.watchAll(ctx); err != nil {
+	if err := l.watchAll(ctx, life); err != nil {
 		return err
 	}
 	l.keeper.begin()
@@ -197,9 +197,10 @@ const openTime = 2 * time.Minute
 // errSilent ends a start that would wait for ever.
 var errSilent = fmt.Errorf("the store has not given all that a server needs within %s: it may be damaged, or its disk very slow", openTime)
 
-// watchAll reads all that this server keeps in memory, and follows it.
-func (l *Ledger) watchAll(ctx context.Context) error {
-	background, cancel := context.WithCancel(context.Background())
+// watchAll reads all that this server keeps in memory, and follows it for life, or
+// until all is read anew.
+func (l *Ledger) watchAll(ctx, life context.Context) error {
+	background, cancel := context.WithCancel(life)
 	if l.unwatch != nil {
 		l.unwatch()
 	}

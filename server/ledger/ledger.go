@@ -119,7 +119,7 @@ func (l *Ledger) open(ctx context.Context) (err error) {
 	if err := l.save(ctx); err != nil {
 		return err
 	}
-	if err := l.watchAll(ctx); err != nil {
+	if err := l.watchAll(ctx, background); err != nil {
 		return err
 	}
 	if err := l.findOldLogs(ctx); err != nil {
@@ -342,9 +342,6 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 func (l *Ledger) Close() {
 	if l.cancel != nil {
 		l.cancel()
-	}
-	if l.unwatch != nil {
-		l.unwatch()
 	}
 	l.wait.Wait()
 	if l.conn != nil {
