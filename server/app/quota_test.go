@@ -57,6 +57,42 @@ func TestResultsCountToTheSubmitter(t *testing.T) {
 	}
 }
 
+// Strangers share one bound, so the results of one do not fail the job of another:
+// it waits, says why, and goes on when there is room.
+func TestStrangersResultsFailNobodysJob(t *testing.T) {
+	g := servePublic(t, func(c *Config) { c.SubmitterBytes = 3_000_000 })
+	program := post[api.Module](g.grid, "/api/v1/modules", wasmtest.Echo(), with(g.admin, "Content-Type", "application/wasm")...).ID
+	if status, _, body := g.request("PUT", "/api/v1/approvals/"+program, nil, with(g.admin)...); status >= 300 {
+		t.Fatalf("approve: %d, %s", status, body)
+	}
+	job := func(address string) api.Job {
+		return post[api.Job](g.grid, "/api/v1/jobs", api.NewJob{Program: program, Input: api.Input{Split: "range:1:10"}, Policy: "trusted"}, "X-Forwarded-For", address)
+	}
+	ada := g.worker("Ada", 1000)
+	answer := func(id string, until func(api.Job) bool) api.Job {
+		for {
+			for _, l := range ada.held {
+				ada.result(wire.Result{Lease: l.ID, Output: bytes.Repeat([]byte("result "), 30_000)})
+			}
+			if j := get[api.Job](g.grid, "/api/v1/jobs/"+id); until(j) {
+				return j
+			} else if j.Tasks.Done < j.Tasks.Total && j.Tasks.Lent > 0 {
+				ada.receive()
+			}
+		}
+	}
+	done := func(j api.Job) bool { return j.State != api.JobStateRunning }
+	first := answer(job("203.0.113.7").ID, done)
+	second := job("203.0.113.8")
+	answer(second.ID, func(j api.Job) bool {
+		return done(j) || strings.Contains(j.Reason, "all jobs without a token together")
+	})
+	g.request("DELETE", "/api/v1/jobs/"+first.ID, nil, with(g.admin)...)
+	if j := answer(second.ID, done); first.State != api.JobStateDone || j.State != api.JobStateDone || j.Bytes != 2_100_000 {
+		t.Errorf("%+v after %+v", j, first)
+	}
+}
+
 // An artefact that its submitter has no room for fails the job, also where all
 // results before it were too few to be counted.
 func TestAnArtefactOverTheQuotaFailsItsJob(t *testing.T) {

@@ -62,6 +62,7 @@ type activeJob struct {
 	ending   bool // the last work on the job goes on in the background
 	finished chan error
 	plight   plight
+	crowded  bool   // it waits for the room that strangers share
 	unread   string // what is wrong with an input
 
 	offer      dispatch.Offer

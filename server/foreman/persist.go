@@ -175,13 +175,9 @@ func (a *activeJob) keep(ctx context.Context, r *accepted) error {
 	if err := a.assembly.Add(r.Record, r.Output); err != nil {
 		return err
 	}
-	over := a.count(len(r.Output))
+	a.count(ctx, len(r.Output))
 	if r.Object {
 		r.Output = nil // others of the batch may be as large
-	}
-	if over != nil && !a.ending && !a.job.Over() {
-		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel})) // nothing more is lent
-		a.fail(ctx, over.Error())
 	}
 	return nil
 }
@@ -317,16 +313,19 @@ func (a *activeJob) finishFailed(ctx context.Context, err error) error {
 // storeResult writes the artefact by way of a file, because its hash and size
 // come before its bytes.
 func (a *activeJob) storeResult(ctx context.Context) (ledger.Blob, error) {
+	if err := a.inQuota(a.stored.Load()); err != nil { // before anything is computed for it
+		return ledger.Blob{}, err
+	}
 	f := scratch.New(a.foreman.Scratch)
 	defer f.Close() //nolint:errcheck // nothing of it is needed
 	h := sha256.New()
 	if err := a.assembly.Write(ctx, io.MultiWriter(f, h)); err != nil {
 		return ledger.Blob{}, err
 	}
+	a.stored.Store(max(a.stored.Load(), f.Size())) // for others of theirs who look meanwhile
 	if err := a.inQuota(f.Size()); err != nil {
 		return ledger.Blob{}, err
 	}
-	a.stored.Store(max(a.stored.Load(), f.Size())) // for others of theirs who look meanwhile
 	return a.foreman.Ledger.PutBlob(ctx, a.id+".result", f.Reader(), f.Size(), hex.EncodeToString(h.Sum(nil)))
 }
 

@@ -1,9 +1,11 @@
 package foreman
 
 import (
+	"context"
 	"fmt"
 
 	"potluck/server/ledger"
+	"potluck/server/schedule"
 )
 
 const (
@@ -19,7 +21,9 @@ type quotaError struct{ text string }
 func (e *quotaError) Error() string { return e.text }
 
 // inQuota says whether the submitter of the job may store so many bytes of its
-// results, beside all that they have: if not, that is a *quotaError.
+// results, beside all that they have. If not, that is a *quotaError; strangers, who
+// share one bound, get ErrCrowded, which passes: no stranger's results fail another's
+// job.
 func (a *activeJob) inQuota(bytes int64) error {
 	f, owner := a.foreman, a.owner
 	if !f.Ledger.HasBounds(owner) {
@@ -36,21 +40,27 @@ func (a *activeJob) inQuota(bytes int64) error {
 	if all <= f.SubmitterBytes {
 		return nil
 	}
-	whose := "the job's submitter"
 	if owner == ledger.Anonymous {
-		whose = "all who have no token together"
+		return ledger.ErrCrowded
 	}
-	return &quotaError{fmt.Sprintf("the results have %d bytes by now, and with them %s would store more than the %d bytes that are allowed here: delete jobs that have ended, then retry this one",
-		bytes, whose, f.SubmitterBytes)}
+	return &quotaError{fmt.Sprintf("the results have %d bytes by now, and with them the job's submitter would store more than the %d bytes that are allowed here: delete jobs that have ended, then retry this one",
+		bytes, f.SubmitterBytes)}
 }
 
-// count counts a result to the submitter, and fails the job when they have no room
-// for it.
-func (a *activeJob) count(output int) error {
+// count counts a result to the submitter. When they have no room for it the job
+// fails, or waits if the room is not only theirs.
+func (a *activeJob) count(ctx context.Context, output int) {
 	stored := a.stored.Add(int64(output) + recordSize)
-	if stored < a.counted+quotaEach {
-		return nil
+	if stored < a.counted+quotaEach || a.ending || a.job.Over() {
+		return
 	}
 	a.counted = stored
-	return a.inQuota(stored)
+	switch err := a.inQuota(stored); {
+	case err == nil:
+	case ledger.Trouble(err) != "":
+		a.crowded = a.hinder(err)
+	default:
+		a.react(ctx, a.step(schedule.Event{Kind: schedule.Cancel})) // nothing more is lent
+		a.fail(ctx, err.Error())
+	}
 }

@@ -48,11 +48,17 @@ func (a *activeJob) relieve() {
 	}
 }
 
-// lookAround looks at the disk, and at whether anything is still tried again.
+// lookAround looks at the disk, at the room that strangers share, and at whether
+// anything is still tried again.
 func (a *activeJob) lookAround() {
-	if err := a.foreman.Ledger.Room(); err != nil {
+	err := a.foreman.Ledger.Room()
+	if err == nil && a.crowded {
+		err = a.inQuota(a.stored.Load())
+	}
+	if err != nil {
 		a.hinder(err)
 	} else if !a.ending && !a.held {
+		a.crowded = false
 		a.relieve()
 	}
 }

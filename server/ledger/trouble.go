@@ -23,6 +23,9 @@ var (
 	ErrDisk = errors.New("the disk of the server is full: make room on it, and all goes on by itself")
 	// ErrStore says that the store does not do what it should.
 	ErrStore = errors.New("the store of the server does not answer: try again in a few seconds")
+	// ErrCrowded says that those who have no token have no room. Whose fault that is
+	// nobody knows, so it fails no job of theirs.
+	ErrCrowded = errors.New("all jobs without a token together store as much as they may here: this one goes on when an admin deletes some that have ended")
 )
 
 // ErrNotFound says that the store has no such thing.
@@ -83,7 +86,7 @@ func silent(err error) bool {
 // Trouble is what a person should hear of an error that is the server's own
 // trouble and nobody's fault, without what is only for its log; "" of another one.
 func Trouble(err error) string {
-	for _, known := range []error{ErrFull, ErrDisk, ErrStore} {
+	for _, known := range []error{ErrFull, ErrDisk, ErrStore, ErrCrowded} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
