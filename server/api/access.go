@@ -91,7 +91,7 @@ func (p caller) owner() string {
 // share the turns of one owner, by their addresses.
 func (p caller) account() sandbox.Account {
 	if p.role == RoleAnonymous {
-		return sandbox.Account{Owner: p.owner(), Job: network(p.address)}
+		return sandbox.Account{Owner: p.owner(), Job: home(p.address)}
 	}
 	return sandbox.Account{Owner: p.owner()}
 }

@@ -3,9 +3,9 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"sync"
 
+	"potluck/server/guard"
 	"potluck/server/ledger"
 )
 
@@ -30,7 +30,7 @@ func (a *API) reserve(ctx context.Context, p caller, more ledger.Usage) (release
 	q := &a.quota
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	owner, address := p.owner(), network(p.address)
+	owner, address := p.owner(), home(p.address)
 	has, err := a.Ledger.Usage(ctx, owner)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (a *API) preview(p caller) (release func(), err error) {
 	if p.role != RoleAnonymous {
 		return func() {}, nil
 	}
-	q, key := &a.quota, "preview "+network(p.address)
+	q, key := &a.quota, "preview "+home(p.address)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.pending[key].Jobs > 0 {
@@ -109,15 +109,8 @@ func (a *API) settle(p caller, job string) {
 	}
 	a.quota.mu.Lock()
 	defer a.quota.mu.Unlock()
-	a.quota.homeless[network(p.address)] = job
+	a.quota.homeless[home(p.address)] = job
 }
 
-// network is what counts as one address: in IPv6 a household has 2^64 of them.
-func network(address string) string {
-	ip, err := netip.ParseAddr(address)
-	if err != nil || ip.Unmap().Is4() {
-		return "address " + address
-	}
-	prefix, _ := ip.WithZone("").Prefix(64) // every IPv6 address has one
-	return "address " + prefix.String()
-}
+// home is whose jobs and bytes those of an address are, which has no token.
+func home(address string) string { return "address " + guard.Address(address) }
