@@ -16,7 +16,7 @@ import (
 // they are too large for a message. A lease has one, and equal ones are stored
 // once. What no lease has any more goes, unless a result with it was accepted.
 type outputs struct {
-	of        map[holder]sum
+	of        map[holder]sum // zero if the lease's output has gone; each stands once in turns
 	all       map[sum]*output
 	kept      map[sum]bool // of accepted results: they go with the job
 	turns     []holder     // in which leases are looked at
@@ -77,7 +77,7 @@ func (o *outputs) put(h holder, hash sum, n int64, stranger bool, most int64) (g
 		o.all[hash] = out
 		o.count(out, 1)
 	}
-	if _, had := o.of[h]; had {
+	if _, queued := o.of[h]; queued {
 		gone = o.release(h)
 	} else {
 		o.turns = append(o.turns, h)
@@ -101,9 +101,12 @@ func (o *outputs) count(out *output, sign int64) {
 // release takes the output of a lease and gives it if nobody has it any more.
 func (o *outputs) release(h holder) (gone []sum) {
 	hash, had := o.of[h]
-	delete(o.of, h)
+	if !had {
+		return nil
+	}
+	o.of[h] = sum{}
 	out := o.all[hash]
-	if !had || out == nil {
+	if out == nil {
 		return nil
 	}
 	if out.holders--; out.holders > 0 {
@@ -176,6 +179,7 @@ func (a *activeJob) sweep(ctx context.Context) {
 			o.turns = append(o.turns, h)
 		default:
 			a.discard(ctx, o.release(h))
+			delete(o.of, h)
 		}
 	}
 }

@@ -43,7 +43,9 @@ func TestOutputsAreCounted(t *testing.T) {
 			}
 		}
 	}
-	if len(o.of) > 0 || len(o.all) > 0 || len(o.has) > 0 || o.strangers != 0 {
+	put(99, 1, 97, true, true) // once more, in the turn that it has
+	o.release(holder{99, 1})
+	if len(o.turns) != len(o.of) || len(o.all) > 0 || len(o.has) > 0 || o.strangers != 0 {
 		t.Errorf("%+v", o)
 	}
 }
