@@ -260,10 +260,9 @@ func (g *grid) strike(f fault, done int) {
 	before := g.follow(func(j *client.Job) bool { return j.Tasks.Done >= done })
 	accepted := g.accepted(g.job)
 	g.t.Logf("with %d of %d tasks done, %s: %s", before.Tasks.Done, before.Tasks.Total, before.State, f.what)
-	f.strike(g)
-	end := time.Now()
+	over := f.strike(g)
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if err := g.answers(path, end); err != nil {
+		if err := g.answers(path, over); err != nil {
 			g.t.Fatalf("after %s: %v", f.what, err)
 		}
 	}
@@ -288,13 +287,13 @@ func has(task client.Task, voters []client.Voter) bool {
 
 // answers waits until the server says that all is well, for as long as it may take
 // after the end of a fault.
-func (g *grid) answers(path string, end time.Time) error {
-	ctx, cancel := context.WithDeadline(g.t.Context(), end.Add(g.plan.answers))
+func (g *grid) answers(path string, over time.Time) error {
+	ctx, cancel := context.WithDeadline(g.t.Context(), over.Add(g.plan.answers))
 	defer cancel()
 	for {
 		status, err := g.get(ctx, path)
 		if err == nil && status == http.StatusOK {
-			g.t.Logf("%s answers after %v", path, time.Since(end).Round(time.Millisecond))
+			g.t.Logf("%s answers after %v", path, time.Since(over).Round(time.Millisecond))
 			return nil
 		}
 		select {

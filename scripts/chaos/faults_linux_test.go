@@ -16,15 +16,16 @@ import (
 	"potluck/client"
 )
 
-// A fault is something bad that happens and is over when strike returns.
+// A fault is something bad that happens. It is over when strike returns, and
+// strike says since when: a server that was killed has begun again by then.
 type fault struct {
 	what   string
-	strike func(*grid)
+	strike func(*grid) (over time.Time)
 }
 
 // faults are those of the plan, in an order and of a length that the seed chooses.
 func (g *grid) faults() (all []fault) {
-	add := func(n int, what string, strike func(*grid)) {
+	add := func(n int, what string, strike func(*grid) time.Time) {
 		for range n {
 			all = append(all, fault{what, strike})
 		}
@@ -33,15 +34,15 @@ func (g *grid) faults() (all []fault) {
 	add(g.plan.fullDisk, "the disk is full", (*grid).fillDisk)
 	for range g.plan.killRunner {
 		name := names[g.rand.IntN(len(names))]
-		add(1, name+"'s runner is killed", func(g *grid) { g.killRunner(name) })
+		add(1, name+"'s runner is killed", func(g *grid) time.Time { return g.killRunner(name) })
 	}
 	for range g.plan.stop {
 		d := g.lasts(g.plan.stopped)
-		add(1, fmt.Sprintf("the server is stopped for %v", d), func(g *grid) { g.stop(d) })
+		add(1, fmt.Sprintf("the server is stopped for %v", d), func(g *grid) time.Time { return g.stop(d) })
 	}
 	for range g.plan.noFiles {
 		d := g.lasts(g.plan.without)
-		add(1, fmt.Sprintf("the server can open no file for %v", d), func(g *grid) { g.noFiles(d) })
+		add(1, fmt.Sprintf("the server can open no file for %v", d), func(g *grid) time.Time { return g.noFiles(d) })
 	}
 	g.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
@@ -53,27 +54,31 @@ func (g *grid) lasts(most time.Duration) time.Duration {
 }
 
 // killServer kills the server as a power failure would, and starts it again.
-func (g *grid) killServer() {
+func (g *grid) killServer() (over time.Time) {
 	g.t.Helper()
 	g.Server.Kill()
+	over = time.Now()
 	if err := g.Serve(); err != nil {
 		g.t.Fatal(err)
 	}
+	return over
 }
 
 // killRunner kills a runner with all that it holds, and starts it again.
-func (g *grid) killRunner(name string) {
+func (g *grid) killRunner(name string) (over time.Time) {
 	g.t.Helper()
 	g.runners[name].Kill()
 	g.runner(name)
+	return time.Now()
 }
 
 // stop suspends the server, as a virtual machine is.
-func (g *grid) stop(d time.Duration) {
+func (g *grid) stop(d time.Duration) (over time.Time) {
 	g.t.Helper()
 	g.signal(syscall.SIGSTOP)
 	<-time.After(d)
 	g.signal(syscall.SIGCONT)
+	return time.Now()
 }
 
 func (g *grid) signal(s syscall.Signal) {
@@ -84,7 +89,7 @@ func (g *grid) signal(s syscall.Signal) {
 }
 
 // noFiles has the server open no file and take no connection for a while.
-func (g *grid) noFiles(d time.Duration) {
+func (g *grid) noFiles(d time.Duration) (over time.Time) {
 	g.t.Helper()
 	var usual unix.Rlimit
 	limit := func(now, before *unix.Rlimit) {
@@ -96,10 +101,11 @@ func (g *grid) noFiles(d time.Duration) {
 	limit(&unix.Rlimit{Cur: 1, Max: usual.Max}, nil)
 	<-time.After(d)
 	limit(&usual, nil)
+	return time.Now()
 }
 
 // fillDisk fills the server's disk until the job says that it waits for it.
-func (g *grid) fillDisk() {
+func (g *grid) fillDisk() (over time.Time) {
 	g.t.Helper()
 	fill, err := os.Create(filepath.Join(g.Data, "fill"))
 	if err != nil {
@@ -115,6 +121,7 @@ func (g *grid) fillDisk() {
 	if err := os.Remove(fill.Name()); err != nil {
 		g.t.Fatal(err)
 	}
+	return time.Now()
 }
 
 // disk makes a small disk that outlives servers, and says where it is.
