@@ -47,6 +47,7 @@ type remnant struct {
 	users    int  // who hold it now
 	dropped  bool // it closes with the last of them
 	used     time.Time
+	idle     *time.Timer // drops it when nobody has asked for a while
 }
 
 func newRemains(f *Foreman) remains {
@@ -187,10 +188,14 @@ func (r *remains) release(left *remnant) {
 	}
 	for len(r.all) > maxRemnants && r.dropOldest(left.used) {
 	}
-	time.AfterFunc(idleTime, func() {
+	if left.idle != nil {
+		left.idle.Reset(idleTime)
+		return
+	}
+	left.idle = time.AfterFunc(idleTime, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.all[left.job.ID] == left && left.users == 0 && time.Since(left.used) >= idleTime {
+		if r.all[left.job.ID] == left && left.users == 0 { // else it is asked for now
 			r.drop(left)
 		}
 	})
@@ -295,6 +300,10 @@ func (f *Foreman) recall(ctx context.Context, j *ledger.Job, a *assemble.Assembl
 	}
 	if r.Object {
 		output, err := f.Ledger.GetObject(ctx, ledger.OutputObject(j.ID, r.Record.Hash))
+		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrDamaged) {
+			f.Log.Error("an output of an ended job was lost to the disk; it is missing", "job", j.ID, "task", task, "error", err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -214,12 +214,12 @@ func (l *Ledger) saveBucket(ctx context.Context, dir string) error {
 // mournJobs makes records for jobs whose own are lost: those that are known by
 // name, and those that have objects.
 func (l *Ledger) mournJobs(ctx context.Context, lost map[string]bool) error {
-	objects, err := l.data.List(ctx)
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
+	names, err := l.data.names(ctx)
+	if err != nil {
 		return fmt.Errorf("list objects: %w", err)
 	}
-	for _, o := range objects {
-		id, _, _ := strings.Cut(o.Name, ".")
+	for _, name := range names {
+		id, _, _ := strings.Cut(name, ".")
 		if _, ok := madeAt(id); ok {
 			lost[id] = true
 		}
