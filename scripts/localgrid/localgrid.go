@@ -104,6 +104,7 @@ func (g *Grid) Serve() error {
 	}
 	line, err := bufio.NewReader(ready).ReadString('\n')
 	if err != nil {
+		<-p.done // by then it has said why
 		return fmt.Errorf("the server does not come up: %w: %s", err, p.Log)
 	}
 	fields := strings.Fields(line)
