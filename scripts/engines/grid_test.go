@@ -24,9 +24,9 @@ const gridTime = 8 * time.Minute
 // every built-in program, and a C program that prints a NaN, each task by all
 // three of them.
 func TestMachinesOfAllKindsAgree(t *testing.T) {
-	g := startGrid(t)
 	ctx, cancel := context.WithTimeout(t.Context(), gridTime)
 	defer cancel()
+	g := startGrid(ctx, t)
 	mean := job{g.publish(ctx, t, "../../sandbox/profile/testdata/modules/mean.wasm"), "", "1 2 3\n\n", contains("2\nnan\n")}
 	ids, all := map[string]string{}, append(slices.Clone(builtins), mean)
 	for _, j := range all {
@@ -48,13 +48,15 @@ type machines struct {
 	volunteers map[string]bool // those that computed
 }
 
-func startGrid(t *testing.T) *machines {
+// startGrid has each become established before a faster one comes: else the server
+// would decide instead of them.
+func startGrid(ctx context.Context, t *testing.T) *machines {
 	t.Helper()
 	bin := filepath.Join(dir, "bin")
 	if err := localgrid.Build(bin); err != nil {
 		t.Fatal(err)
 	}
-	grid, err := localgrid.Start(bin, t.TempDir())
+	grid, err := localgrid.Start(bin, t.TempDir(), "--referee-share", "1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,14 +68,24 @@ func startGrid(t *testing.T) *machines {
 			t.Logf("the server's log:\n%s\nthe runner on arm64:\n%s", g.Server.Log, emulated.Log)
 		}
 	})
-	if _, err := g.Worker("--name", "here", "--slots", "1", "--cache", folder(t)); err != nil {
-		t.Fatal(err)
-	}
 	if emulated, err = g.Run("qemu-aarch64", arm64, "-emulator", "qemu-aarch64", "-server", g.URL, "-name", "arm64", "-cache", folder(t)); err != nil {
 		t.Fatal(err)
 	}
+	g.establish(ctx, t, 1)
 	g.donate(t)
+	g.establish(ctx, t, 2)
+	if _, err := g.Worker("--name", "here", "--slots", "1", "--cache", folder(t)); err != nil {
+		t.Fatal(err)
+	}
+	g.establish(ctx, t, 3)
 	return g
+}
+
+func (g *machines) establish(ctx context.Context, t *testing.T, volunteers int) {
+	t.Helper()
+	if err := g.Establish(ctx, volunteers); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // donate opens a tab and presses Start.
